@@ -17,6 +17,8 @@ export interface Platform {
   readonly redis: readonly string[];
   /** PEM file of the authority that signed the Redis certificates. */
   readonly redisCa?: string | undefined;
+  /** Folder with a `pg_dump` and `psql` of the servers' version; default: those on PATH. */
+  readonly clientTools?: string | undefined;
 }
 
 /** `state.json` in `--home`: written by whoever runs the embedded servers, mode 0600. Jobs read only `platform`. */
@@ -27,6 +29,7 @@ const stateFile = z.object({
     timescale: z.string(),
     redis: z.array(z.string()),
     redisCa: z.string().optional(),
+    clientTools: z.string().optional(),
   }),
 });
 

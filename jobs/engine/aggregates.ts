@@ -1,0 +1,146 @@
+import type pg from 'pg';
+import { ident } from '../database.ts';
+import type { SqliteStore } from '../sources/sqlite.ts';
+import type { EngineCheck, Field, TableMapping } from './mapping.ts';
+
+/** One thing that both engines computed, each from its own data. */
+export interface CheckResult {
+  readonly name: string;
+  readonly table: string;
+  readonly ok: boolean;
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Relative difference that the sum of doubles may have: it depends on the order of the rows. */
+const SUM_TOLERANCE = 1e-9;
+
+interface Aggregate {
+  readonly name: string;
+  readonly source: string;
+  readonly target: string;
+  readonly tolerance?: number;
+}
+
+/** What is computed of a column, by the kind of its values. Both sides speak the same words in their own dialect. */
+function aggregatesOf(field: Field): Aggregate[] {
+  const source = `"${field.from}"`;
+  const target = ident(field.column);
+  const count = { name: 'count', source: `count(${source})`, target: `count(${target})` };
+  switch (field.aggregate) {
+    case 'number':
+      return [
+        count,
+        { name: 'min', source: `min(${source})`, target: `min(${target})` },
+        { name: 'max', source: `max(${source})`, target: `max(${target})` },
+        { name: 'distinct', source: `count(distinct ${source})`, target: `count(distinct ${target})` },
+        {
+          name: 'sum',
+          source: `total(${source})`,
+          target: `coalesce(sum(${target}), 0)`,
+          tolerance: SUM_TOLERANCE,
+        },
+      ];
+    case 'text':
+      return [
+        count,
+        { name: 'min', source: `min(${source})`, target: `min(${target} collate "C")` },
+        { name: 'max', source: `max(${source})`, target: `max(${target} collate "C")` },
+        { name: 'distinct', source: `count(distinct ${source})`, target: `count(distinct ${target})` },
+      ];
+    case 'instant': {
+      // SQLite knows seconds; the fraction is left to the field-by-field comparison.
+      const seconds = `cast(strftime('%s', ${source}) as integer)`;
+      const epoch = `floor(extract(epoch from ${target}))::bigint`;
+      return [
+        count,
+        { name: 'min', source: `min(${seconds})`, target: `min(${epoch})` },
+        { name: 'max', source: `max(${seconds})`, target: `max(${epoch})` },
+        { name: 'distinct', source: `count(distinct ${seconds})`, target: `count(distinct ${epoch})` },
+      ];
+    }
+    default:
+      return [];
+  }
+}
+
+/**
+ * Proof (b): what the source's own engine computes of each plain column against what PostgreSQL computes. It knows
+ * nothing of the contracts, so it sees what load and verify might both get wrong.
+ *
+ * @param setAside rowids of the records that are not in the table: quarantined or merged
+ */
+export async function compareAggregates(
+  client: pg.Client,
+  sqlite: SqliteStore,
+  mapping: TableMapping,
+  setAside: readonly bigint[],
+): Promise<CheckResult[]> {
+  excludeRows(sqlite, setAside);
+  const entries = mapping.fields.flatMap((field) =>
+    aggregatesOf(field).map((each) => ({ column: field.column, ...each })),
+  );
+  entries.push({ column: '*', name: 'count', source: 'count(*)', target: 'count(*)' });
+  const [left] = sqlite.query(
+    `select ${entries.map((each) => each.source).join(', ')} from "${mapping.entity}"
+     where rowid not in (select id from temp.set_aside)`,
+  );
+  const { rows } = await client.query<unknown[]>({
+    text: `select ${entries.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
+    rowMode: 'array',
+  });
+  return entries.map((each, i) =>
+    result(each, `${each.name}(${each.column})`, mapping.table, left![i], rows[0]![i]),
+  );
+}
+
+/** The checks that a system brings itself. */
+export async function compareChecks(
+  client: pg.Client,
+  sqlite: SqliteStore,
+  checks: readonly EngineCheck[],
+  setAside: (table: string) => readonly bigint[],
+): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const check of checks) {
+    excludeRows(sqlite, setAside(check.table));
+    const left = sqlite.query(check.source);
+    const { rows } = await client.query<unknown[]>({ text: check.target, rowMode: 'array' });
+    const flat = (table: readonly (readonly unknown[])[]) =>
+      table.map((row) => row.map(plain).join(' ')).join('; ');
+    results.push(result(check, check.name, check.table, flat(left), flat(rows)));
+  }
+  return results;
+}
+
+function excludeRows(sqlite: SqliteStore, rowids: readonly bigint[]): void {
+  sqlite.execute(
+    'create temp table if not exists set_aside (id integer primary key); delete from temp.set_aside',
+  );
+  for (let at = 0; at < rowids.length; at += 500) {
+    const values = rowids.slice(at, at + 500).map((id) => `(${id})`);
+    sqlite.execute(`insert or ignore into temp.set_aside values ${values.join(', ')}`);
+  }
+}
+
+function result(
+  check: { readonly tolerance?: number },
+  name: string,
+  table: string,
+  source: unknown,
+  target: unknown,
+): CheckResult {
+  const a = plain(source);
+  const b = plain(target);
+  return { name, table, ok: a === b || near(Number(a), Number(b), check.tolerance), source: a, target: b };
+}
+
+function near(a: number, b: number, tolerance: number | undefined): boolean {
+  if (Number.isNaN(a) && Number.isNaN(b)) return false;
+  if (tolerance === undefined) return a === b;
+  return Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b)) || a === b;
+}
+
+function plain(value: unknown): string {
+  return value === null || value === undefined ? 'null' : String(value);
+}

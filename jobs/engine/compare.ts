@@ -1,0 +1,142 @@
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import { ident } from '../database.ts';
+import type { OrderedReader } from '../sources/source.ts';
+import { batches } from './batches.ts';
+import { fieldsOf } from './copy-buffer.ts';
+import { CopyRows } from './copy-rows.ts';
+import { compareKeys } from './key-order.ts';
+import type { TableMapping } from './mapping.ts';
+import type { Parents } from './parents.ts';
+import { RowConverter } from './row-converter.ts';
+
+/** One difference between source and target. */
+export interface Divergence {
+  readonly table: string;
+  /** The key's columns: `symbol=BTC/USDT:USDT timeframe=1h …`; for a record without a key, its locator. */
+  readonly key: string;
+  /** The column; null when the whole row is missing or extra. */
+  readonly field: string | null;
+  readonly source: string | null;
+  readonly target: string | null;
+  readonly kind: 'changed' | 'missing' | 'extra';
+}
+
+export interface Comparison {
+  /** Rows that are on both sides. */
+  rows: number;
+  /** Fields of those rows, each compared. */
+  fields: number;
+  /** All differences, also those that are not listed. */
+  differences: number;
+}
+
+/** Values longer than this are cut in a divergence. */
+const SHOWN = 200;
+
+/**
+ * Compares every field of every row: the source, converted again from the snapshot, against the table, both in key
+ * order and in binary COPY form. What a contract refuses must be in quarantine, what is in quarantine must not be in
+ * the table.
+ *
+ * @param quarantined locators of the records that the ledger says are in quarantine
+ * @param report called for each difference
+ */
+export async function compareTable(
+  client: pg.Client,
+  mapping: TableMapping,
+  reader: OrderedReader,
+  parents: Parents,
+  quarantined: ReadonlySet<string>,
+  report: (divergence: Divergence) => void,
+): Promise<Comparison> {
+  const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
+  const { columns, types, keyOrder } = converter;
+  const result: Comparison = { rows: 0, fields: 0, differences: 0 };
+  const tell = (divergence: Omit<Divergence, 'table'>) => {
+    result.differences++;
+    report({ table: `public.${mapping.table}`, ...divergence });
+  };
+  const show = (field: Buffer | null, i: number) => (field === null ? null : cut(types[i]!.show(field)));
+  const keyText = (fields: (Buffer | null)[]) =>
+    mapping.key.map((column, i) => `${column}=${show(fields[i]!, i)}`).join(' ');
+  const rowText = (fields: (Buffer | null)[]) =>
+    cut(fields.map((field, i) => `${columns[i]}=${show(field, i)}`).join(' '));
+
+  const order = mapping.key.map(
+    (column, i) => `${ident(column)}${types[i]!.sql === 'text' ? ' collate "C"' : ''}`,
+  );
+  const stream = client.query(
+    copyTo(
+      `copy (select ${columns.map(ident).join(', ')} from public.${ident(mapping.table)} order by ${order.join(', ')})
+       to stdout (format binary)`,
+    ),
+  );
+  const target = new CopyRows(stream);
+  const step = async () => {
+    while (!target.next()) if (!(await target.more())) return false;
+    return true;
+  };
+  const extra = () => {
+    const fields = fieldsOf(target.bytes, target.start);
+    tell({ key: keyText(fields), field: null, source: null, target: rowText(fields), kind: 'extra' });
+  };
+
+  let has = await step();
+  for await (const batch of batches(mapping, reader, parents, { rows: 10_000 })) {
+    const { bytes } = batch.rows;
+    for (let i = 0; i < batch.starts.length; i++) {
+      const start = batch.starts[i]!;
+      const end = batch.starts[i + 1] ?? batch.rows.length;
+      let found = has ? compareKeys(bytes, start, target.bytes, target.start, keyOrder) : -1;
+      while (found > 0) {
+        extra();
+        has = target.next() || (await step());
+        found = has ? compareKeys(bytes, start, target.bytes, target.start, keyOrder) : -1;
+      }
+      const inQuarantine = quarantined.size > 0 && quarantined.has(batch.locators[i]!);
+      if (found < 0) {
+        if (!inQuarantine) {
+          const fields = fieldsOf(bytes, start);
+          tell({ key: keyText(fields), field: null, source: rowText(fields), target: null, kind: 'missing' });
+        }
+        continue;
+      }
+      result.rows++;
+      result.fields += columns.length;
+      const same =
+        end - start === target.end - target.start &&
+        bytes.compare(target.bytes, target.start, target.end, start, end) === 0;
+      if (!same) {
+        const expected = fieldsOf(bytes, start);
+        const actual = fieldsOf(target.bytes, target.start);
+        for (let f = 0; f < columns.length; f++) {
+          const a = expected[f]!;
+          const b = actual[f]!;
+          if (a === b || (a && b && (a.equals(b) || types[f]!.same?.(a, b)))) continue;
+          tell({
+            key: keyText(expected),
+            field: columns[f]!,
+            source: show(a, f),
+            target: show(b, f),
+            kind: 'changed',
+          });
+        }
+      }
+      has = target.next() || (await step());
+    }
+    for (const { locator, code, detail } of batch.rejected) {
+      if (quarantined.has(locator)) continue;
+      tell({ key: locator, field: null, source: `${code}: ${detail}`, target: null, kind: 'missing' });
+    }
+  }
+  while (has) {
+    extra();
+    has = await step();
+  }
+  return result;
+}
+
+function cut(text: string): string {
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}… (${text.length} characters)` : text;
+}

@@ -1,0 +1,294 @@
+import { isUtf8 } from 'node:buffer';
+import { parseJson } from '../sources/json-parse.ts';
+import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
+import type { Raw } from '../sources/source.ts';
+import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
+import type { Field, RowScope } from './mapping.ts';
+import * as pg from './pg-types.ts';
+import { Reject } from './reject.ts';
+import { parseIsoTimestamp, parseNaiveTimestamp } from './time.ts';
+
+/** What every contract may be told. */
+export interface FieldOptions {
+  /** Source field when its name is not the column's. */
+  readonly from?: string;
+  /** Accept null and missing as SQL NULL. Default false: either is rejected as NULL_VALUE. */
+  readonly nullable?: boolean;
+  /** Value of a missing field, where the legacy application has a default of its own. */
+  readonly missing?: unknown;
+  /** Ids of the hazards that this field's rule answers. */
+  readonly hazards?: readonly string[];
+}
+
+type Convert = (raw: Exclude<Raw, null | undefined>, scope: RowScope, field: string) => unknown;
+
+/** A field whose nulls are handled the one way, and whose other values `convert` handles. */
+function field(
+  column: string,
+  type: Field['type'],
+  stored: Field['stored'],
+  options: FieldOptions,
+  convert: Convert,
+  aggregate?: Field['aggregate'],
+): Field {
+  const from = options.from ?? column;
+  const nullable = options.nullable ?? false;
+  return {
+    column,
+    type,
+    from,
+    stored,
+    nullable,
+    hazards: options.hazards,
+    aggregate,
+    convert(raw, scope) {
+      if (raw === undefined && options.missing !== undefined) return options.missing;
+      if (raw === null || raw === undefined) {
+        if (nullable) return null;
+        throw new Reject('NULL_VALUE', from, raw === null ? 'null' : 'missing');
+      }
+      return convert(raw, scope, from);
+    },
+  };
+}
+
+/** What a value is, for the detail of a reason; never the value itself where it may be long. */
+export function describe(raw: Raw): string {
+  if (raw === undefined) return 'missing';
+  if (raw === null) return 'null';
+  if (raw instanceof JsonNumber) return `number ${raw.text}`;
+  if (Buffer.isBuffer(raw)) return JSON.stringify(raw.toString('utf8', 0, 60));
+  if (typeof raw === 'string') return JSON.stringify(raw.slice(0, 60));
+  if (Array.isArray(raw)) return 'an array';
+  if (raw instanceof JsonObject) return 'an object';
+  return String(raw);
+}
+
+/** Text that PostgreSQL can hold: valid UTF-8, no NUL, no lone surrogate. Bytes pass through unchanged. */
+export function checkedText(raw: Raw, field: string): string | Buffer {
+  if (Buffer.isBuffer(raw)) {
+    if (raw.indexOf(0) !== -1) throw new Reject('NUL_CHARACTER', field, 'U+0000 in text');
+    if (!isUtf8(raw)) throw new Reject('INVALID_UTF8', field, 'bytes that are not UTF-8');
+    return raw;
+  }
+  if (typeof raw === 'string') {
+    if (raw.includes('\0')) throw new Reject('NUL_CHARACTER', field, 'U+0000 in text');
+    if (!raw.isWellFormed()) throw new Reject('LONE_SURROGATE', field, 'half of a surrogate pair');
+    return raw;
+  }
+  throw new Reject('WRONG_TYPE', field, `${describe(raw)} where text is expected`);
+}
+
+export function stringOf(raw: Raw, field: string): string {
+  const value = checkedText(raw, field);
+  return typeof value === 'string' ? value : value.toString('utf8');
+}
+
+export function text(column: string, options: FieldOptions = {}): Field {
+  return field(column, pg.text, 'text', options, (raw, _scope, from) => checkedText(raw, from), 'text');
+}
+
+/** An integer of any representation; a fraction or a float that lost digits is not one. */
+function integerOf(raw: Raw, field: string): bigint {
+  if (typeof raw === 'bigint') return raw;
+  if (typeof raw === 'number' && Number.isSafeInteger(raw)) return BigInt(raw);
+  if (raw instanceof JsonNumber && /^-?\d+$/.test(raw.text)) return BigInt(raw.text);
+  throw new Reject('BAD_INTEGER', field, describe(raw));
+}
+
+export function integer(column: string, options: FieldOptions = {}): Field {
+  return field(
+    column,
+    pg.int4,
+    'number',
+    options,
+    (raw, _scope, from) => {
+      const value = integerOf(raw, from);
+      if (value < -2147483648n || value > 2147483647n) throw new Reject('OUT_OF_RANGE', from, String(value));
+      return Number(value);
+    },
+    'number',
+  );
+}
+
+export function bigint(column: string, options: FieldOptions = {}): Field {
+  return field(
+    column,
+    pg.int8,
+    'number',
+    options,
+    (raw, _scope, from) => {
+      const value = integerOf(raw, from);
+      if (value !== BigInt.asIntN(64, value)) throw new Reject('OUT_OF_RANGE', from, String(value));
+      return value;
+    },
+    'number',
+  );
+}
+
+/** An integer that a form may have stored as text; the text is noted under `rule`. */
+export function lenientInteger(column: string, rule: string, options: FieldOptions = {}): Field {
+  const strict = integer(column, options);
+  return field(column, pg.int4, 'number', { ...options, hazards: [rule] }, (raw, scope, from) => {
+    if (typeof raw !== 'string') return strict.convert(raw, scope);
+    if (!/^-?\d{1,9}$/.test(raw)) throw new Reject('BAD_INTEGER', from, describe(raw));
+    scope.note(rule, from, raw);
+    return Number(raw);
+  });
+}
+
+/** A double, bit for bit; an infinity is kept and noted under `infinite` (aggregates over it break). */
+export function double(column: string, options: FieldOptions & { infinite?: string } = {}): Field {
+  return field(
+    column,
+    pg.float8,
+    'number',
+    options,
+    (raw, scope, from) => {
+      const value = doubleOf(raw, from);
+      if (!Number.isFinite(value) && options.infinite) scope.note(options.infinite, from, String(value));
+      return value;
+    },
+    'number',
+  );
+}
+
+function doubleOf(raw: Raw, field: string): number {
+  if (typeof raw === 'number') return raw;
+  if (raw instanceof JsonNumber) return Number(raw.text);
+  if (typeof raw === 'bigint') {
+    const value = Number(raw);
+    if (BigInt(value) === raw) return value;
+    throw new Reject('INEXACT_NUMBER', field, `${raw} has no equal double`);
+  }
+  throw new Reject('WRONG_TYPE', field, `${describe(raw)} where a number is expected`);
+}
+
+/** 0/1 as SQLite stores it, or a JSON boolean. */
+export function bool(column: string, options: FieldOptions = {}): Field {
+  return field(column, pg.bool, 'number', options, (raw, _scope, from) => {
+    if (typeof raw === 'boolean') return raw;
+    if (raw === 0n || raw === 1n) return raw === 1n;
+    throw new Reject('BAD_BOOLEAN', from, describe(raw));
+  });
+}
+
+/** A boolean that a form may have stored as text or number; what it was is noted under `rule`. */
+export function lenientBool(column: string, rule: string, options: FieldOptions = {}): Field {
+  return field(column, pg.bool, 'number', { ...options, hazards: [rule] }, (raw, scope, from) => {
+    if (typeof raw === 'boolean') return raw;
+    const was = raw instanceof JsonNumber ? raw.text : raw;
+    if (was === 'true' || was === '1' || was === 'false' || was === '0') {
+      scope.note(rule, from, JSON.stringify(raw instanceof JsonNumber ? Number(was) : was));
+      return was === 'true' || was === '1';
+    }
+    throw new Reject('BAD_BOOLEAN', from, describe(raw));
+  });
+}
+
+/** `YYYY-MM-DD HH:MM:SS[.ffffff]` without a zone, meaning UTC: the store's setting, written here. */
+export function naiveUtc(column: string, options: FieldOptions = {}): Field {
+  return field(
+    column,
+    pg.timestamptz,
+    'text',
+    { ...options },
+    (raw, _scope, from) => {
+      const value = Buffer.isBuffer(raw) ? parseNaiveTimestamp(raw) : undefined;
+      if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
+      return value;
+    },
+    'instant',
+  );
+}
+
+/**
+ * ISO 8601 with `Z` or an offset. A date alone means midnight UTC and a time without offset means `localOffsetMinutes`
+ * (as JavaScript reads them on a server in that zone); either is noted under `rule`.
+ */
+export function isoInstant(
+  column: string,
+  options: FieldOptions & { rule: string; localOffsetMinutes: number },
+): Field {
+  return field(column, pg.timestamptz, 'text', options, (raw, scope, from) => {
+    const value = typeof raw === 'string' ? parseIsoTimestamp(raw, options.localOffsetMinutes) : undefined;
+    if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
+    if (value.assumed) scope.note(options.rule, from, raw as string);
+    return value.micros;
+  });
+}
+
+/** A JSON document. NaN and infinities, which jsonb has not, become null and are noted under `nonFinite`. */
+export function json(column: string, options: FieldOptions & { nonFinite: string }): Field {
+  return field(column, pg.jsonb, 'json', options, (raw, scope, from) => {
+    const document = Buffer.isBuffer(raw) ? parseStored(raw, from) : (raw as JsonValue);
+    return storableJson(document, scope, from, options.nonFinite);
+  });
+}
+
+function parseStored(raw: Buffer, field: string): JsonValue {
+  let parsed: ReturnType<typeof parseJson>;
+  try {
+    parsed = parseJson(raw);
+  } catch (error) {
+    throw new Reject('BAD_JSON', field, (error as Error).message);
+  }
+  const issue = parsed.issues.find((each) => each.code !== 'NON_FINITE');
+  if (issue) throw new Reject(issue.code, field, `${issue.path}: ${issue.detail}`);
+  return parsed.value;
+}
+
+/** The canonical jsonb text of a document, with non-finite numbers replaced and noted. */
+export function storableJson(document: JsonValue, scope: RowScope, field: string, nonFinite: string): Buffer {
+  const { value, paths } = replaceNonFinite(document);
+  for (const { path, was } of paths) scope.note(nonFinite, `${field}${path.slice(1)}`, was);
+  try {
+    return encodeJsonb(value);
+  } catch (error) {
+    if (error instanceof JsonbUnstorable) throw new Reject(error.code, field, error.path);
+    throw error;
+  }
+}
+
+/** A value computed from the whole record. */
+export function derived(
+  column: string,
+  type: Field['type'],
+  convert: (scope: RowScope) => unknown,
+  options: Pick<FieldOptions, 'hazards' | 'nullable'> = {},
+): Field {
+  return {
+    column,
+    type,
+    stored: 'text',
+    nullable: options.nullable ?? false,
+    hazards: options.hazards,
+    convert: (_raw, scope) => convert(scope),
+  };
+}
+
+/**
+ * The key of a parent record. Where it does not exist: `orphan.reject` sends the record to quarantine under that code,
+ * `orphan.note` keeps it without a parent and notes the legacy id.
+ */
+export function reference(
+  column: string,
+  type: Field['type'],
+  options: FieldOptions & {
+    parents: string;
+    stored: Field['stored'];
+    orphan: { readonly reject: string } | { readonly note: string };
+  },
+): Field {
+  const nullable = options.nullable || 'note' in options.orphan;
+  return field(column, type, options.stored, { ...options, nullable }, (raw, scope, from) => {
+    const legacyId = typeof raw === 'bigint' ? String(raw) : stringOf(raw, from);
+    const key = scope.parent(options.parents, legacyId);
+    if (key !== undefined) return key;
+    if ('reject' in options.orphan) {
+      throw new Reject(options.orphan.reject, from, `no ${legacyId} among ${options.parents}`);
+    }
+    scope.note(options.orphan.note, from, legacyId);
+    return null;
+  });
+}

@@ -1,0 +1,48 @@
+import type { PgType } from './pg-types.ts';
+
+/** How the key columns, which are the first of a row, are ordered. */
+export type KeyOrder = readonly NonNullable<PgType<unknown>['order']>[];
+
+/**
+ * Compares the keys of two rows in binary COPY form as PostgreSQL orders them.
+ * @param aStart offset of row a's field count
+ * @returns negative, zero or positive
+ */
+export function compareKeys(a: Buffer, aStart: number, b: Buffer, bStart: number, order: KeyOrder): number {
+  let atA = aStart + 2;
+  let atB = bStart + 2;
+  for (const each of order) {
+    const endA = atA + 4 + a.readInt32BE(atA);
+    const endB = atB + 4 + b.readInt32BE(atB);
+    atA += 4;
+    atB += 4;
+    if (each === 'signed') {
+      // Only the first byte holds the sign; with it flipped, unsigned order is the signed one.
+      const signs = (a[atA]! ^ 0x80) - (b[atB]! ^ 0x80);
+      if (signs !== 0) return signs;
+    }
+    const found = a.compare(b, atB, endB, atA, endA);
+    if (found !== 0) return found;
+    atA = endA;
+    atB = endB;
+  }
+  return 0;
+}
+
+const NUL = Buffer.from([0]);
+
+/** The key of a row as bytes whose memcmp order is the same order, for sorting outside PostgreSQL. */
+export function sortKey(bytes: Buffer, start: number, order: KeyOrder): Buffer {
+  const parts: Buffer[] = [];
+  let at = start + 2;
+  for (const each of order) {
+    const end = at + 4 + bytes.readInt32BE(at);
+    const part = Buffer.from(bytes.subarray(at + 4, end));
+    at = end;
+    parts.push(part);
+    if (each === 'signed') part[0] = part[0]! ^ 0x80;
+    // Text has no NUL, so a NUL behind it sorts the value below its continuations; fixed-size values don't mind.
+    else parts.push(NUL);
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,190 @@
+import type pg from 'pg';
+import type { Batch, Merged, Rejected } from './batches.ts';
+
+/** What a proof or a load is about: the same three digests mean the same rows. */
+export interface Identity {
+  readonly system: string;
+  /** Digest of the snapshot's manifest. */
+  readonly snapshot: string;
+  readonly code: string;
+  readonly schema: string;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly mode: 'append' | 'merge';
+}
+
+/** What happened to the records of one table. `read = inserted + updated + unchanged + merged + quarantined`. */
+export interface Counts {
+  read: number;
+  inserted: number;
+  updated: number;
+  unchanged: number;
+  merged: number;
+  quarantined: number;
+}
+
+export interface Progress extends Counts {
+  /** Where the next batch begins. */
+  position: number;
+  lastBatch: number;
+  complete: boolean;
+}
+
+const NOTHING: Progress = {
+  read: 0,
+  inserted: 0,
+  updated: 0,
+  unchanged: 0,
+  merged: 0,
+  quarantined: 0,
+  position: 0,
+  lastBatch: 0,
+  complete: false,
+};
+
+/** The latest load of exactly this snapshot by this code into this schema, if no other load came after it. */
+export async function findRun(client: pg.Client, of: Identity): Promise<Run | undefined> {
+  const { rows } = await client.query<Run & Omit<Identity, 'system'>>(
+    `select id, mode, snapshot, code, schema from migration.run
+     where system = $1 and step = 'load' order by id desc limit 1`,
+    [of.system],
+  );
+  const last = rows[0];
+  const same = last?.snapshot === of.snapshot && last.code === of.code && last.schema === of.schema;
+  return same ? { id: last.id, mode: last.mode } : undefined;
+}
+
+export async function beginRun(
+  client: pg.Client,
+  of: Identity,
+  fence: bigint,
+  mode: Run['mode'],
+): Promise<Run> {
+  const { rows } = await client.query<Run>(
+    `insert into migration.run (system, step, fence, snapshot, code, schema, mode)
+     values ($1, 'load', $2, $3, $4, $5, $6) returning id, mode`,
+    [of.system, fence, of.snapshot, of.code, of.schema, mode],
+  );
+  return rows[0]!;
+}
+
+/** How far each table of a run is, by table name. */
+export async function progressOf(client: pg.Client, runId: string): Promise<Map<string, Progress>> {
+  const { rows } = await client.query<Record<string, string> & { table_name: string; complete: boolean }>(
+    'select * from migration.progress where run_id = $1',
+    [runId],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.table_name,
+      {
+        read: Number(row.read),
+        inserted: Number(row.inserted),
+        updated: Number(row.updated),
+        unchanged: Number(row.unchanged),
+        merged: Number(row.merged),
+        quarantined: Number(row.quarantined),
+        position: Number(row.position),
+        lastBatch: Number(row.last_batch),
+        complete: row.complete,
+      },
+    ]),
+  );
+}
+
+export function progressIn(progress: Map<string, Progress>, table: string): Progress {
+  return progress.get(table) ?? NOTHING;
+}
+
+/** Records a batch and all that it set aside, in the transaction that wrote its rows. */
+export async function recordBatch(
+  client: pg.Client,
+  run: Run,
+  table: string,
+  n: number,
+  batch: Batch,
+  counts: Counts,
+  rejected: readonly Rejected[],
+): Promise<void> {
+  await client.query(
+    `insert into migration.batch (run_id, table_name, n, from_position, to_position, read, inserted, updated,
+       unchanged, merged, quarantined, notes, last)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+    [
+      run.id,
+      table,
+      n,
+      batch.from,
+      batch.to,
+      counts.read,
+      counts.inserted,
+      counts.updated,
+      counts.unchanged,
+      counts.merged,
+      counts.quarantined,
+      batch.notes,
+      batch.last,
+    ],
+  );
+  if (rejected.length > 0) {
+    await client.query(
+      `insert into migration.quarantine (run_id, table_name, batch, locator, code, field, detail, payload)
+       select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[])`,
+      [run.id, table, n, ...columnsOf(rejected, ['locator', 'code', 'field', 'detail', 'payload'])],
+    );
+  }
+  if (batch.merged.length > 0) {
+    await client.query(
+      `insert into migration.merged (run_id, table_name, batch, locator, winner, rule, identical, payload)
+       select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::boolean[], $8::text[])`,
+      [run.id, table, n, ...columnsOf(batch.merged, ['locator', 'winner', 'rule', 'identical', 'payload'])],
+    );
+  }
+}
+
+function columnsOf<T extends Rejected | Merged>(
+  rows: readonly T[],
+  names: readonly (keyof T)[],
+): unknown[][] {
+  return names.map((name) => rows.map((row) => row[name]));
+}
+
+/** Quarantined records by reason code, per table. */
+export async function reasonsOf(
+  client: pg.Client,
+  runId: string,
+): Promise<Map<string, Record<string, number>>> {
+  const { rows } = await client.query<{ table_name: string; code: string; n: string }>(
+    `select table_name, code, count(*) as n from migration.quarantine
+     where run_id = $1 and replayed_at is null group by table_name, code order by table_name, code`,
+    [runId],
+  );
+  const reasons = new Map<string, Record<string, number>>();
+  for (const { table_name, code, n } of rows) {
+    const of = reasons.get(table_name) ?? {};
+    of[code] = Number(n);
+    reasons.set(table_name, of);
+  }
+  return reasons;
+}
+
+/** Notes by rule, per table. */
+export async function notesOf(
+  client: pg.Client,
+  runId: string,
+): Promise<Map<string, Record<string, number>>> {
+  const { rows } = await client.query<{ table_name: string; rule: string; n: string }>(
+    `select table_name, rule, sum(n::bigint) as n from migration.batch, jsonb_each_text(notes) as note (rule, n)
+     where run_id = $1 group by table_name, rule order by table_name, rule`,
+    [runId],
+  );
+  const notes = new Map<string, Record<string, number>>();
+  for (const { table_name, rule, n } of rows) {
+    const of = notes.get(table_name) ?? {};
+    of[rule] = Number(n);
+    notes.set(table_name, of);
+  }
+  return notes;
+}

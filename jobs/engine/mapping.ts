@@ -1,0 +1,155 @@
+import type { Raw, SourceRecord } from '../sources/source.ts';
+import type { PgType } from './pg-types.ts';
+
+/** A deviation that a written rule allows: the value was kept or converted, and the row says so in `extra.$notes`. */
+export interface Note {
+  /** Hazard id, e.g. `H4`. */
+  readonly rule: string;
+  /** Field and place in it, e.g. `performance_metrics.sharpe_ratio`. */
+  readonly path: string;
+  /** What the source had, as text. */
+  readonly was: string;
+}
+
+/** What a contract may ask and say while it converts one record. */
+export interface RowScope {
+  /** Another field of the same record. */
+  raw(field: string): Raw;
+  note(rule: string, path: string, was: string): void;
+  /** The key of the row that `name` names among `parents`; undefined when no such row is stored. */
+  parent(parents: string, name: string): unknown;
+}
+
+/**
+ * The contract of one target column: where its value comes from and what is accepted.
+ *
+ * `convert` returns the value to write, or null, and throws `Reject` for anything that its rule does not foresee.
+ */
+export interface Field {
+  readonly column: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a mapping holds fields of many types side by side
+  readonly type: PgType<any>;
+  /** Source field; several columns may read the same one. Absent: the value is derived from the whole record. */
+  readonly from?: string | undefined;
+  /** How a typed source (SQLite) stores the field: anything else is rejected as WRONG_STORAGE_CLASS. */
+  readonly stored: 'text' | 'number' | 'json';
+  readonly nullable: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  convert(raw: Raw, scope: RowScope): any;
+  /** The value is the source's own, so both engines can compute over it; the kind of value. */
+  readonly aggregate?: 'number' | 'text' | 'instant' | undefined;
+  /** The hazards that this field's rule answers, by id; the rules are in docs/hazards.md. */
+  readonly hazards?: readonly string[];
+}
+
+/** What becomes of the second record with the same key. `first` and `second` are in source order. */
+export interface DuplicateVerdict {
+  readonly winner: 'first' | 'second';
+  /** `merge`: it gave way, its key and raw record are kept. A reason code: it goes to quarantine. */
+  readonly loser: 'merge' | { readonly quarantine: string };
+  readonly rule: string;
+  /** Whether what the two say is the same; default: whether their rows are, byte for byte. */
+  readonly identical?: boolean;
+}
+
+export interface KeyedRow {
+  readonly record: SourceRecord;
+  /** Value of a target column, as the contract returned it. */
+  value(column: string): unknown;
+}
+
+/** How one source entity becomes one target table. Data only: the engine carries it out. */
+export interface TableMapping {
+  /** Table in schema `public`. */
+  readonly table: string;
+  /** SQLite table or JSON collection. */
+  readonly entity: string;
+  /** The columns of the unique constraint that rows are recognised by; each must have an orderable type. */
+  readonly key: readonly string[];
+  readonly fields: readonly Field[];
+  /**
+   * SQL expressions in which the source's own engine yields the records in key order; absent: the source has no order
+   * and the engine sorts the keys on disk.
+   */
+  readonly orderBy?: readonly string[];
+  /** Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included. */
+  readonly leftOut?: Readonly<Record<string, string>>;
+  /** Column (jsonb) for unknown fields and notes. */
+  readonly extra: string;
+  /** Default: the first wins; an identical second is merged, a differing one quarantined as DUPLICATE_KEY. */
+  readonly duplicates?: (first: KeyedRow, second: KeyedRow, identical: boolean) => DuplicateVerdict;
+  /** How other mappings find this one's rows: the text that names a row, and the column with its key. */
+  readonly parents?: readonly {
+    readonly as: string;
+    readonly by: (row: (column: string) => unknown) => string;
+    readonly key: string;
+  }[];
+  /** A rule that sees the records in order, made anew for each pass. It may throw `Reject`. */
+  readonly watch?: {
+    /** How many records before the first one it must have seen. */
+    readonly lookback: number;
+    make(): (value: (column: string) => unknown, scope: RowScope) => void;
+  };
+}
+
+/** A number that both engines compute, each from its own data: proof (b), blind to the contracts. */
+export interface EngineCheck {
+  readonly name: string;
+  readonly table: string;
+  /** SQL for the source's engine. */
+  readonly source: string;
+  readonly target: string;
+  /** Relative tolerance for float sums, whose value depends on row order; absent: exact. */
+  readonly tolerance?: number;
+}
+
+/** What must hold in the target: its layout, not its rows. */
+export interface TargetCheck {
+  readonly name: string;
+  readonly table: string;
+  /** One text. */
+  readonly sql: string;
+  readonly expect: string;
+}
+
+/** Everything that is particular to one legacy system. */
+export interface SystemMapping {
+  readonly name: string;
+  readonly database: string;
+  /** Prefix of the roles: `<prefix>_owner`, `<prefix>_readonly`, ... */
+  readonly rolePrefix: string;
+  readonly server: 'postgres' | 'timescale';
+  /** Must exist in the target database. */
+  readonly extensions: readonly string[];
+  readonly source: SourceLayout;
+  /** In load order: parents before children. */
+  readonly tables: readonly TableMapping[];
+  readonly checks?: readonly EngineCheck[];
+  readonly targetChecks?: readonly TargetCheck[];
+}
+
+/** Where the legacy files of a system lie, by their own names and places. */
+export type SourceLayout =
+  | {
+      readonly kind: 'sqlite';
+      /** File name of the store. */
+      readonly file: string;
+      /** Tables that are known and are not a source, with the reason. */
+      readonly notSource?: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: 'json';
+      /** A folder is the store when it holds this file. */
+      readonly landmark: string;
+      /** Sub-folders that hold copies, not the store. */
+      readonly skip: readonly string[];
+      readonly collections: Readonly<Record<string, CollectionLayout>>;
+    };
+
+export interface CollectionLayout {
+  readonly file: string;
+  /** Its absence is an error, not an empty collection. */
+  readonly required: boolean;
+  /** The entities are not the documents but their members, each with a `key` and a `value`. */
+  readonly parts?: boolean;
+}

@@ -1,0 +1,135 @@
+import { isUtf8 } from 'node:buffer';
+import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
+import type { Raw, SourceRecord } from '../sources/source.ts';
+import { checkedText, storableJson } from './contracts.ts';
+import type { CopyBuffer } from './copy-buffer.ts';
+import type { KeyOrder } from './key-order.ts';
+import type { Field, Note, RowScope, TableMapping } from './mapping.ts';
+import type { Parents } from './parents.ts';
+import { jsonb } from './pg-types.ts';
+import { Reject } from './reject.ts';
+
+/** Rule id under which a non-finite number in an unknown field is noted. */
+const NON_FINITE_RULE = 'X4';
+
+/** Turns the records of one mapping into rows, by its contracts. */
+export class RowConverter {
+  /** Target columns in the order of the written fields: the key first, `extra` last. */
+  readonly columns: readonly string[];
+  readonly types: readonly Field['type'][];
+  readonly keyOrder: KeyOrder;
+  readonly leftOut: ReadonlySet<string>;
+  /** Values of the last converted record, one a column but `extra`. */
+  values: unknown[] = [];
+  /** Notes of the last converted record. */
+  notes: Note[] = [];
+
+  readonly #fields: readonly Field[];
+  readonly #known: ReadonlySet<string>;
+  readonly #scope: RowScope;
+  #record!: SourceRecord;
+
+  constructor(
+    readonly mapping: TableMapping,
+    parents: Parents,
+    private readonly missingIsNotNull: boolean,
+  ) {
+    const byColumn = new Map(mapping.fields.map((field) => [field.column, field]));
+    const keys = mapping.key.map((column) => byColumn.get(column)!);
+    this.#fields = [...keys, ...mapping.fields.filter((field) => !mapping.key.includes(field.column))];
+    this.columns = [...this.#fields.map((field) => field.column), mapping.extra];
+    this.types = [...this.#fields.map((field) => field.type), jsonb];
+    this.keyOrder = keys.map((field) => field.type.order!);
+    this.leftOut = new Set(Object.keys(mapping.leftOut ?? {}));
+    this.#known = new Set(mapping.fields.flatMap((field) => field.from ?? []));
+    this.#scope = {
+      raw: (name) => this.#record.get(name),
+      note: (rule, path, was) => this.notes.push({ rule, path, was }),
+      parent: (entity, legacyId) => parents.find(entity, legacyId),
+    };
+  }
+
+  get scope(): RowScope {
+    return this.#scope;
+  }
+
+  /** Value of a column of the last converted record. */
+  readonly value = (column: string): unknown => this.values[this.columns.indexOf(column)];
+
+  /**
+   * Appends the record's row to `out`.
+   * @throws Reject when a contract refuses the record; `out` is as it was
+   */
+  convert(record: SourceRecord, out: CopyBuffer): void {
+    const start = out.length;
+    this.#record = record;
+    this.values = new Array(this.#fields.length);
+    this.notes = [];
+    try {
+      const { defect } = record;
+      if (defect) throw new Reject(defect.code, defect.field, defect.detail);
+      out.int16(this.columns.length);
+      for (let i = 0; i < this.#fields.length; i++) {
+        const field = this.#fields[i]!;
+        const value = field.convert(
+          field.from === undefined ? undefined : record.get(field.from),
+          this.#scope,
+        );
+        this.values[i] = value;
+        if (value === null) {
+          if (i < this.keyOrder.length) throw new Reject('NULL_VALUE', field.column, 'null in the key');
+          out.null();
+        } else {
+          field.type.write(out, value);
+        }
+      }
+      const extra = this.#extra(record);
+      if (extra === null) out.null();
+      else jsonb.write(out, extra);
+    } catch (error) {
+      out.truncate(start);
+      throw error;
+    }
+  }
+
+  /** Unknown fields, explicit nulls and notes; null when there are none. */
+  #extra(record: SourceRecord): Buffer | null {
+    const unknown = new JsonObject();
+    const nulls: string[] = [];
+    for (const name of record.fields()) {
+      if (this.#known.has(name)) {
+        if (this.missingIsNotNull && record.get(name) === null) nulls.push(name);
+      } else if (!this.leftOut.has(name)) {
+        const raw = record.get(name);
+        // `$` is ours: a legacy name that begins with it is escaped by another.
+        if (raw !== undefined && (raw !== null || this.missingIsNotNull)) {
+          unknown.add(name.startsWith('$') ? `$${name}` : name, asJson(raw, name));
+        }
+      }
+    }
+    if (unknown.size === 0 && nulls.length === 0 && this.notes.length === 0) return null;
+    if (unknown.size > 0) storableJson(unknown, this.#scope, 'extra', NON_FINITE_RULE);
+    if (nulls.length > 0) unknown.add('$null', nulls);
+    if (this.notes.length > 0) {
+      const notes = this.notes.map(
+        ({ rule, path, was }) =>
+          new JsonObject([
+            ['rule', rule],
+            ['path', path],
+            ['was', was],
+          ]),
+      );
+      unknown.add('$notes', notes);
+    }
+    const silent: RowScope = { ...this.#scope, note: () => {} };
+    return storableJson(unknown, silent, 'extra', NON_FINITE_RULE);
+  }
+}
+
+/** A raw value as JSON, for `extra`. */
+function asJson(raw: Exclude<Raw, undefined>, field: string): JsonValue {
+  if (typeof raw === 'bigint' || typeof raw === 'number') return new JsonNumber(String(raw));
+  if (!Buffer.isBuffer(raw)) return raw;
+  if (!isUtf8(raw)) throw new Reject('INVALID_UTF8', field, 'bytes that are not UTF-8');
+  return checkedText(raw, field).toString();
+}

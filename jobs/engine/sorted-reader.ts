@@ -1,0 +1,87 @@
+import { rm } from 'node:fs/promises';
+import Database from 'libsql';
+import type { OrderedReader, Place, SourceRecord, UnorderedReader } from '../sources/source.ts';
+import { CopyBuffer } from './copy-buffer.ts';
+import { sortKey } from './key-order.ts';
+import type { TableMapping } from './mapping.ts';
+import type { Parents } from './parents.ts';
+import { Reject } from './reject.ts';
+import { RowConverter } from './row-converter.ts';
+
+const BLOCK = 500;
+
+/**
+ * Gives an unordered source the order that everything else expects: one pass notes each record's key and place in a
+ * scratch database on disk, the next reads the records in key order. Memory stays flat whatever the source's size.
+ * Records that no key can be made of come first.
+ */
+export class SortedReader implements OrderedReader {
+  readonly entity: string;
+  readonly missingIsNotNull: boolean;
+
+  private constructor(
+    private readonly inner: UnorderedReader,
+    private readonly scratch: Database.Database,
+    private readonly file: string,
+    readonly count: number,
+  ) {
+    this.entity = inner.entity;
+    this.missingIsNotNull = inner.missingIsNotNull;
+  }
+
+  /** @param file where the scratch database is made; removed by `close` */
+  static async open(
+    inner: UnorderedReader,
+    mapping: TableMapping,
+    parents: Parents,
+    file: string,
+  ): Promise<SortedReader> {
+    await rm(file, { force: true });
+    const scratch = new Database(file);
+    scratch.exec(`pragma journal_mode = off; pragma synchronous = off;
+      create table place (key blob not null, ordinal integer not null, offset integer not null,
+        length integer not null, part integer not null);
+      begin`);
+    const insert = scratch.prepare('insert into place values (?, ?, ?, ?, ?)');
+    const converter = new RowConverter(mapping, parents, inner.missingIsNotNull);
+    const row = new CopyBuffer();
+    let count = 0;
+    for await (const block of inner.blocks(0)) {
+      for (const record of block) {
+        const { ordinal, offset, length, part } = record.place;
+        insert.run(keyOf(record, converter, row), ordinal, offset, length, part);
+        count++;
+      }
+    }
+    scratch.exec('commit; create index place_key on place (key, ordinal)');
+    return new SortedReader(inner, scratch, file, count);
+  }
+
+  async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
+    const places = this.scratch.prepare(
+      'select ordinal, offset, length, part from place order by key, ordinal limit ? offset ?',
+    );
+    for (let at = from; at < this.count; at += BLOCK) {
+      const block: SourceRecord[] = [];
+      for (const place of places.all(BLOCK, at) as Place[]) block.push(await this.inner.reread(place));
+      yield block;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.scratch.close();
+    await this.inner.close();
+    await rm(this.file, { force: true });
+  }
+}
+
+function keyOf(record: SourceRecord, converter: RowConverter, row: CopyBuffer): Buffer {
+  row.truncate(0);
+  try {
+    converter.convert(record, row);
+  } catch (error) {
+    if (error instanceof Reject) return Buffer.alloc(0);
+    throw error;
+  }
+  return sortKey(row.bytes, 0, converter.keyOrder);
+}

@@ -1,0 +1,44 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JsonCollection } from '../sources/json-collection.ts';
+import type { Snapshot } from '../sources/snapshot.ts';
+import type { OrderedReader } from '../sources/source.ts';
+import { SqliteStore } from '../sources/sqlite.ts';
+import type { SystemMapping, TableMapping } from './mapping.ts';
+import type { Parents } from './parents.ts';
+import { SortedReader } from './sorted-reader.ts';
+
+/** A snapshot, open for reading. */
+export interface OpenStore {
+  /** The records of one mapping in key order. */
+  reader(mapping: TableMapping, parents: Parents): Promise<OrderedReader>;
+  /** The store's own engine, where it has one. */
+  readonly sqlite?: SqliteStore | undefined;
+  close(): Promise<void>;
+}
+
+/** @param scratch folder for what has to be sorted on disk; made, and removed by `close` */
+export async function openStore(
+  system: SystemMapping,
+  snapshot: Snapshot,
+  scratch: string,
+): Promise<OpenStore> {
+  const layout = system.source;
+  if (layout.kind === 'sqlite') {
+    const sqlite = new SqliteStore(snapshot.database!);
+    return {
+      sqlite,
+      reader: async (mapping) => sqlite.reader(mapping),
+      close: async () => sqlite.close(),
+    };
+  }
+  await mkdir(scratch, { recursive: true });
+  return {
+    async reader(mapping, parents) {
+      const { file, parts } = layout.collections[mapping.entity]!;
+      const collection = new JsonCollection(mapping.entity, join(snapshot.folder, file), parts ?? false);
+      return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
+    },
+    close: () => rm(scratch, { recursive: true, force: true }),
+  };
+}

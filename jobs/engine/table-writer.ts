@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { ident } from '../database.ts';
+import type { Batch, Rejected } from './batches.ts';
+import { COPY_HEADER, COPY_TRAILER } from './copy-buffer.ts';
+import { checkFence } from './hold.ts';
+import { type Counts, type Run, recordBatch } from './ledger.ts';
+import type { RowConverter } from './row-converter.ts';
+
+/** Bytes handed to the socket at once. */
+const CHUNK = 256 << 10;
+
+/** SQLSTATE classes of a row that the table refuses: 22 data exception, 23 integrity constraint violation. */
+const ROW_REFUSED = /^2[23]/;
+
+export interface WriteOptions {
+  readonly fence: bigint;
+  readonly run: Run;
+  /** The caller has opened a transaction around all batches and will roll it back. */
+  readonly dryRun: boolean;
+}
+
+/** Writes the batches of one mapping, each in one transaction with its quarantine and its checkpoint. */
+export class TableWriter {
+  readonly #table: string;
+  readonly #columns: string;
+  readonly #upsert: string;
+
+  constructor(
+    private readonly client: pg.Client,
+    private readonly name: string,
+    converter: Pick<RowConverter, 'columns' | 'types' | 'mapping'>,
+    private readonly options: WriteOptions,
+  ) {
+    const { columns, types, mapping } = converter;
+    this.#table = `public.${ident(name)}`;
+    this.#columns = columns.map(ident).join(', ');
+    const data = columns.flatMap((column, i) =>
+      mapping.key.includes(column) ? [] : [{ column, type: types[i]! }],
+    );
+    const identity = (row: string) =>
+      data
+        .map(({ column, type }) => type.identity?.(`${row}.${ident(column)}`) ?? `${row}.${ident(column)}`)
+        .join(', ');
+    this.#upsert = `
+      with written as (
+        insert into ${this.#table} as target (${this.#columns})
+        select ${this.#columns} from pg_temp.stage where _n > $1 and _n <= $2 order by _n
+        on conflict (${mapping.key.map(ident).join(', ')}) do update
+          set ${data.map(({ column }) => `${ident(column)} = excluded.${ident(column)}`).join(', ')}
+          where (${identity('target')}) is distinct from (${identity('excluded')})
+        returning (xmax = 0) as inserted)
+      select count(*) filter (where inserted) as inserted, count(*) filter (where not inserted) as updated from written`;
+  }
+
+  /** Writes a batch and its checkpoint. @returns what became of its records */
+  async write(batch: Batch, n: number): Promise<Counts> {
+    if (this.options.run.mode === 'append') {
+      try {
+        return await this.#transaction(batch, n, () => this.#append(batch));
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // A row of the batch is refused: the slower way finds out which.
+      }
+    }
+    return this.#transaction(batch, n, () => this.#merge(batch));
+  }
+
+  async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
+    const { client, options } = this;
+    const [begin, commit, rollback] = options.dryRun
+      ? ['savepoint batch', 'release batch', 'rollback to batch']
+      : ['begin', 'commit', 'rollback'];
+    await client.query(begin);
+    try {
+      await checkFence(client, options.fence);
+      const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
+      const rejected = [...batch.rejected, ...written.refused];
+      const counts: Counts = {
+        read: batch.to - batch.from,
+        inserted: written.inserted,
+        updated: written.updated,
+        unchanged: batch.starts.length - written.inserted - written.updated - written.refused.length,
+        merged: batch.merged.length,
+        quarantined: rejected.length,
+      };
+      await recordBatch(client, options.run, this.name, n, batch, counts, rejected);
+      await client.query(commit);
+      return counts;
+    } catch (error) {
+      await client.query(rollback).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #append(batch: Batch): Promise<Written> {
+    await this.#copy(`${this.#table} (${this.#columns})`, batch);
+    return { inserted: batch.starts.length, updated: 0, refused: [] };
+  }
+
+  async #merge(batch: Batch): Promise<Written> {
+    await this.client.query(
+      `create temporary table stage as select ${this.#columns} from ${this.#table} with no data;
+       alter table pg_temp.stage add column _n integer generated always as identity`,
+    );
+    await this.#copy(`pg_temp.stage (${this.#columns})`, batch);
+    const written = await this.#upsertRange(batch, 0, batch.starts.length);
+    await this.client.query('drop table pg_temp.stage');
+    return written;
+  }
+
+  /** Upserts rows (after, upTo]; a range that is refused is halved until the refused row stands alone. */
+  async #upsertRange(batch: Batch, after: number, upTo: number): Promise<Written> {
+    const { client } = this;
+    await client.query('savepoint bisect');
+    try {
+      const { rows } = await client.query<{ inserted: string; updated: string }>(this.#upsert, [after, upTo]);
+      await client.query('release bisect');
+      return { inserted: Number(rows[0]!.inserted), updated: Number(rows[0]!.updated), refused: [] };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await client.query('rollback to bisect; release bisect');
+      if (upTo - after === 1) return { inserted: 0, updated: 0, refused: [refusal(batch, after, error)] };
+    }
+    const middle = (after + upTo) >> 1;
+    const left = await this.#upsertRange(batch, after, middle);
+    const right = await this.#upsertRange(batch, middle, upTo);
+    return {
+      inserted: left.inserted + right.inserted,
+      updated: left.updated + right.updated,
+      refused: [...left.refused, ...right.refused],
+    };
+  }
+
+  async #copy(target: string, batch: Batch): Promise<void> {
+    const stream = this.client.query(copyFrom(`copy ${target} from stdin (format binary)`));
+    const done = finished(stream);
+    done.catch(() => {});
+    const send = async (chunk: Buffer) => {
+      if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), done]);
+    };
+    await send(COPY_HEADER);
+    const { rows } = batch;
+    for (let at = 0; at < rows.length; at += CHUNK) {
+      await send(rows.bytes.subarray(at, Math.min(at + CHUNK, rows.length)));
+    }
+    stream.end(COPY_TRAILER);
+    await done;
+  }
+}
+
+interface Written {
+  inserted: number;
+  updated: number;
+  refused: Rejected[];
+}
+
+const NOTHING_WRITTEN: Written = { inserted: 0, updated: 0, refused: [] };
+
+function isRefusal(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && ROW_REFUSED.test(error.code ?? '');
+}
+
+/** The constraint's name is the reason; where there is none, the SQLSTATE. */
+function refusal(batch: Batch, i: number, error: pg.DatabaseError): Rejected {
+  return {
+    locator: batch.locators[i]!,
+    code: error.constraint ?? `SQLSTATE_${error.code}`,
+    field: error.column ?? '',
+    detail: error.detail ?? error.message,
+    payload: batch.payload(i),
+  };
+}

@@ -1,0 +1,113 @@
+import { POSTGRES_EPOCH_MICROSECONDS } from './pg-types.ts';
+
+const MICROS_PER_DAY = 86_400_000_000;
+const DAYS_1970_TO_2000 = 10_957;
+const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** Days from 1970-01-01 in the proleptic Gregorian calendar; undefined when there is no such day. */
+function dayNumber(year: number, month: number, day: number): number | undefined {
+  if (year < 1 || month < 1 || month > 12 || day < 1) return undefined;
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  if (day > DAYS_IN_MONTH[month - 1]! + (month === 2 && leap ? 1 : 0)) return undefined;
+  // March as the first month puts the leap day at the end (Hinnant, "chrono-compatible low-level date algorithms").
+  const y = month > 2 ? year : year - 1;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
+
+/** Microseconds since 2000-01-01; a bigint where a double would lose some. */
+function microsOf(days: number, microsOfDay: number): number | bigint {
+  const sinceEpoch = days - DAYS_1970_TO_2000;
+  return Math.abs(sinceEpoch) < 100_000
+    ? sinceEpoch * MICROS_PER_DAY + microsOfDay
+    : BigInt(sinceEpoch) * BigInt(MICROS_PER_DAY) + BigInt(microsOfDay);
+}
+
+/** The number of `count` ASCII digits at `at`, or -1. */
+function digits(bytes: Uint8Array, at: number, count: number): number {
+  let value = 0;
+  for (let i = at; i < at + count; i++) {
+    const digit = bytes[i]! - 48;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/**
+ * `YYYY-MM-DD HH:MM:SS[.f{1,6}]` read as UTC, from bytes because this is the hottest contract.
+ * @returns microseconds since 2000-01-01T00:00:00Z, or undefined when the text is anything else
+ */
+export function parseNaiveTimestamp(bytes: Uint8Array): number | bigint | undefined {
+  const size = bytes.length;
+  if (size !== 19 && (size < 21 || size > 26)) return undefined;
+  if (bytes[4] !== 45 || bytes[7] !== 45 || bytes[10] !== 32 || bytes[13] !== 58 || bytes[16] !== 58) {
+    return undefined;
+  }
+  const days = dayNumber(digits(bytes, 0, 4), digits(bytes, 5, 2), digits(bytes, 8, 2));
+  const hour = digits(bytes, 11, 2);
+  const minute = digits(bytes, 14, 2);
+  const second = digits(bytes, 17, 2);
+  if (days === undefined || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
+    return undefined;
+  }
+  let fraction = 0;
+  if (size > 19) {
+    if (bytes[19] !== 46) return undefined;
+    fraction = digits(bytes, 20, size - 20);
+    if (fraction < 0) return undefined;
+    fraction *= 10 ** (26 - size);
+  }
+  return microsOf(days, ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction);
+}
+
+const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+
+/**
+ * ISO 8601 as `Date.parse` reads it: a date alone is midnight UTC, a time without offset is local.
+ * @param localOffsetMinutes the legacy server's offset from UTC, for texts without one
+ * @returns microseconds since 2000-01-01T00:00:00Z and whether the zone was assumed; undefined when it is no such text
+ */
+export function parseIsoTimestamp(
+  text: string,
+  localOffsetMinutes: number,
+): { micros: number | bigint; assumed: boolean } | undefined {
+  const match = ISO.exec(text);
+  if (!match) return undefined;
+  const days = dayNumber(Number(match[1]), Number(match[2]), Number(match[3]));
+  const hour = Number(match[4] ?? 0);
+  const minute = Number(match[5] ?? 0);
+  const second = Number(match[6] ?? 0);
+  if (days === undefined || hour > 23 || minute > 59 || second > 59) return undefined;
+  const zone = match[8];
+  let offset = 0;
+  if (match[4] !== undefined && zone === undefined) offset = localOffsetMinutes;
+  else if (zone !== undefined && zone !== 'Z') {
+    offset = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
+    if (zone[0] === '-') offset = -offset;
+  }
+  const fraction = Number((match[7] ?? '').padEnd(6, '0'));
+  const micros = ((hour * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction;
+  return { micros: microsOf(days, micros), assumed: zone === undefined };
+}
+
+/** Days since 2000-01-01 of an instant, seen from a zone. */
+export function localDay(micros: number | bigint, offsetMinutes: number): number {
+  const shifted = BigInt(micros) + BigInt(offsetMinutes) * 60_000_000n;
+  const day = BigInt(MICROS_PER_DAY);
+  return Number((shifted - (((shifted % day) + day) % day)) / day);
+}
+
+/** Milliseconds since 1970 of microseconds since 2000. */
+export function epochMillis(micros: number | bigint): number {
+  return (Number(micros) + POSTGRES_EPOCH_MICROSECONDS) / 1000;
+}
+
+/** Days since 2000-01-01 of a calendar day; undefined when there is no such day. */
+export function calendarDay(year: number, month: number, day: number): number | undefined {
+  const days = dayNumber(year, month, day);
+  return days === undefined ? undefined : days - DAYS_1970_TO_2000;
+}

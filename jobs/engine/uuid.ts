@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto';
+
+/** Namespace of the keys that cutover makes; fixed for ever, or every key would change. */
+const NAMESPACE = Buffer.from('6f1c1d1a5c0b4f2e9a3d7b8e2f4a6c10', 'hex');
+
+/** UUIDv5 (RFC 9562, section 5.5) of a legacy id: the same on every run and in every order. @returns the 16 bytes */
+export function keyOf(system: string, table: string, legacyId: string): Buffer {
+  const hash = createHash('sha1')
+    .update(NAMESPACE)
+    .update(JSON.stringify([system, table, legacyId]))
+    .digest();
+  const uuid = hash.subarray(0, 16);
+  uuid[6] = (uuid[6]! & 0x0f) | 0x50;
+  uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+  return uuid;
+}

@@ -1,0 +1,3 @@
+import { makeProgram, runProgram } from './command-line.ts';
+
+await runProgram(makeProgram);

@@ -1,0 +1,182 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
+import { CutoverError } from './errors.ts';
+import { type Platform, readPlatform } from './platform.ts';
+import type { SourceOptions } from './sources/locate.ts';
+import { SYSTEMS } from './systems/index.ts';
+
+/** What the command line says, as commander gives it. */
+export interface CommonOptions {
+  system: string[];
+  source: string[];
+  home: string;
+  json?: boolean;
+  report?: string;
+  quarantineBudget: string[];
+  batchRows: number;
+  dryRun?: boolean;
+  postgres?: string;
+  replica?: string;
+  timescale?: string;
+  redis?: string;
+  redisCa?: string;
+}
+
+const several = (value: string, earlier: string[]) => [...earlier, value];
+
+function positive(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1)
+    throw new InvalidArgumentError('It must be a whole number above 0.');
+  return number;
+}
+
+/** The options that all commands share. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option(
+      '--system <name...>',
+      'only these systems',
+      (value: string, earlier: string[]) => [...earlier, ...value.split(',')],
+      [],
+    )
+    .option(
+      '--source <dir|system=path>',
+      'a folder with one folder a system, or one store; may be repeated',
+      several,
+      [],
+    )
+    .addOption(
+      new Option('--home <dir>', 'folder of cache, data, snapshots, state and reports')
+        .default('.cutover')
+        .env('CUTOVER_HOME'),
+    )
+    .option('--json', 'print the report as JSON')
+    .option('--report <file>', 'also write the report to a file, mode 0600')
+    .option(
+      '--quarantine-budget <[system=]n>',
+      'records in quarantine that are tolerated (default 0); may be repeated',
+      several,
+      [],
+    )
+    .option('--batch-rows <n>', 'rows a transaction', positive, 10_000)
+    .option('--dry-run', 'do everything but commit')
+    .addOption(
+      new Option('--postgres <url>', 'PostgreSQL primary, instead of the embedded one').env(
+        'CUTOVER_POSTGRES_URL',
+      ),
+    )
+    .addOption(new Option('--replica <url>', 'a streaming replica of it').env('CUTOVER_REPLICA_URL'))
+    .addOption(new Option('--timescale <url>', 'server with TimescaleDB').env('CUTOVER_TIMESCALE_URL'))
+    .addOption(new Option('--redis <url,…>', 'nodes of a Redis cluster').env('CUTOVER_REDIS_URL'))
+    .addOption(
+      new Option('--redis-ca <file>', 'PEM file of the authority that signed their certificates').env(
+        'CUTOVER_REDIS_CA',
+      ),
+    );
+}
+
+/** The platform that the options name; undefined when they name none. @throws CutoverError `usage` for half of one */
+export function namedPlatform(options: CommonOptions, needsRedis: boolean): Platform | undefined {
+  const { postgres, timescale, redis } = options;
+  if (postgres === undefined && timescale === undefined && redis === undefined) return undefined;
+  for (const [name, url] of Object.entries({ postgres, timescale, replica: options.replica })) {
+    if (url !== undefined && !/^postgres(ql)?:\/\/[^/]+/.test(url)) {
+      throw new CutoverError(
+        'usage',
+        `--${name} is not a URL of a PostgreSQL server`,
+        'It looks like postgresql://USER:PASSWORD@HOST:PORT/postgres?sslmode=verify-full&sslrootcert=CA.pem',
+      );
+    }
+  }
+  const server = postgres ?? timescale;
+  if (server === undefined || (needsRedis && redis === undefined)) {
+    throw new CutoverError(
+      'usage',
+      `--${server === undefined ? 'postgres' : 'redis'} is missing`,
+      'Name all servers (--postgres URL --timescale URL --redis URL), or none to use the embedded ones.',
+    );
+  }
+  return {
+    postgres: server,
+    replica: options.replica,
+    timescale: timescale ?? server,
+    redis: redis?.split(',') ?? [],
+    redisCa: options.redisCa,
+  };
+}
+
+/** The named platform, else the one that runs in the home folder. */
+export async function platformOf(options: CommonOptions): Promise<Platform> {
+  const platform = namedPlatform(options, false) ?? (await readPlatform(resolve(options.home)));
+  if (platform) return platform;
+  throw new CutoverError(
+    'prerequisite',
+    `no servers are named, and none run in ${resolve(options.home)}`,
+    'Run `npm start` to start the embedded ones, or name yours with --postgres URL --timescale URL.',
+  );
+}
+
+export function sourcesOf(options: CommonOptions): SourceOptions {
+  const folders: string[] = [];
+  const stores = new Map<string, string>();
+  for (const value of options.source) {
+    const at = value.indexOf('=');
+    const name = value.slice(0, at);
+    if (at <= 0 || /[/\\.]/.test(name)) folders.push(resolve(value));
+    else if (SYSTEMS.some((system) => system.name === name)) stores.set(name, resolve(value.slice(at + 1)));
+    else {
+      throw new CutoverError(
+        'usage',
+        `--source ${value}: unknown system ${name}`,
+        `The systems are ${SYSTEMS.map((system) => system.name).join(', ')}.`,
+      );
+    }
+  }
+  return { folders, stores };
+}
+
+/** Budgets by system; without a name, for each of them. */
+export function budgetsOf(options: CommonOptions): (system: string) => number {
+  let common = 0;
+  const own = new Map<string, number>();
+  for (const value of options.quarantineBudget) {
+    const match = /^(?:([\w-]+)=)?(\d+)$/.exec(value);
+    if (!match || (match[1] && !SYSTEMS.some((system) => system.name === match[1]))) {
+      throw new CutoverError(
+        'usage',
+        `--quarantine-budget ${value} is not [SYSTEM=]N`,
+        'For example: --quarantine-budget trdinger=8',
+      );
+    }
+    if (match[1]) own.set(match[1], Number(match[2]));
+    else common = Number(match[2]);
+  }
+  return (system) => own.get(system) ?? common;
+}
+
+const remembered = z.object({ source: z.array(z.string()), quarantineBudget: z.array(z.string()) });
+
+/** Source and budget of the last start in this home, so that a start without options goes on with the same data. */
+export async function lastStart(home: string): Promise<z.infer<typeof remembered> | undefined> {
+  try {
+    return remembered.parse(JSON.parse(await readFile(join(home, 'start.json'), 'utf8')));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export async function rememberStart(home: string, options: CommonOptions): Promise<void> {
+  const { source, quarantineBudget } = options;
+  await mkdir(home, { recursive: true });
+  const absolute = source.map((value) =>
+    value.includes('=') ? value.replace(/=(.*)$/, (_, path) => `=${resolve(path)}`) : resolve(value),
+  );
+  await writeFile(
+    join(home, 'start.json'),
+    `${JSON.stringify({ source: absolute, quarantineBudget }, null, 2)}\n`,
+  );
+}

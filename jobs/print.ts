@@ -1,0 +1,95 @@
+import type { Connections, Report, SystemReport, TableReport } from './report.ts';
+
+const COLUMNS = [
+  'source',
+  'read',
+  'inserted',
+  'updated',
+  'unchanged',
+  'merged',
+  'quarantined',
+  'compared',
+  'differences',
+] as const;
+
+/** What a reviewer reads: a table a system, then what was noticed. */
+export function formatReport(report: Report): string {
+  const parts = Object.entries(report.systems).map(([name, system]) => formatSystem(name, system));
+  parts.push(
+    `${report.ok ? 'All systems are proved equal to their sources' : 'Not every system succeeded'}, ${report.seconds.toFixed(1)} s.`,
+  );
+  return parts.join('\n\n');
+}
+
+function formatSystem(name: string, system: SystemReport): string {
+  const verdict = system.ok ? 'ok' : `FAILED (${system.error?.code})`;
+  const lines = [`${name}: ${verdict}, ${system.seconds.toFixed(1)} s`];
+  const tables = Object.entries(system.tables);
+  if (tables.length > 0) {
+    const head = ['table', ...COLUMNS.map((column) => (column === 'compared' ? 'fields compared' : column))];
+    const rows = tables.map(([table, of]) => [
+      table.replace(/^public\./, ''),
+      ...COLUMNS.map((column) => number(of[column])),
+    ]);
+    lines.push(...align([head, ...rows]));
+  }
+  for (const [table, of] of tables) {
+    const reasons = list(of.reasons);
+    if (reasons) lines.push(`  quarantined in ${table}: ${reasons}`);
+  }
+  const notes = list(sum(tables.map(([, of]) => of.notes)));
+  if (notes) lines.push(`  kept under a written rule (docs/hazards.md): ${notes}`);
+  if (system.checks.length > 0) {
+    const failed = system.checks.filter((check) => !check.ok);
+    lines.push(
+      `  ${system.checks.length - failed.length} of ${system.checks.length} checks by the engines themselves agree`,
+    );
+    for (const check of failed)
+      lines.push(`    ${check.name} of ${check.table}: source ${check.source}, target ${check.target}`);
+  }
+  for (const remark of system.remarks) lines.push(`  ${remark}`);
+  if (system.error)
+    lines.push(
+      `  error: ${system.error.message}`,
+      ...(system.error.fix ? [`  fix: ${system.error.fix}`] : []),
+    );
+  return lines.join('\n');
+}
+
+export function formatConnections(connections: Connections, showSecrets: boolean): string {
+  const show = (url: string) => (showSecrets ? url : url.replace(/^(\w+:\/\/[^:@/]+):[^@]*@/, '$1:***@'));
+  const lines = [
+    `PostgreSQL primary  ${show(connections.postgres)}`,
+    `PostgreSQL replica  ${connections.replica === null ? 'none' : show(connections.replica)}`,
+    `TimescaleDB         ${show(connections.timescale)}`,
+    ...connections.redis.map(
+      (url, i) => `${i === 0 ? 'Redis cluster       ' : '                    '}${show(url)}`,
+    ),
+  ];
+  for (const [system, urls] of Object.entries(connections.databases)) {
+    lines.push(`${system.padEnd(20)}${show(urls.readwrite)}`);
+  }
+  return lines.join('\n');
+}
+
+function list(counts: Record<string, number>): string {
+  return Object.entries(counts)
+    .map(([name, n]) => `${name} ${n}`)
+    .join(', ');
+}
+
+function sum(all: TableReport['notes'][]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const counts of all)
+    for (const [name, n] of Object.entries(counts)) total[name] = (total[name] ?? 0) + n;
+  return Object.fromEntries(Object.entries(total).sort());
+}
+
+const number = (value: number) => value.toLocaleString('en-US');
+
+function align(rows: string[][]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
+    `  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')}`.trimEnd(),
+  );
+}

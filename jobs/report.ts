@@ -1,0 +1,79 @@
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { CheckResult } from './engine/aggregates.ts';
+import type { Divergence } from './engine/compare.ts';
+import type { Counts } from './engine/ledger.ts';
+
+/** What became of one table. `read = inserted + updated + unchanged + merged + quarantined`. */
+export interface TableReport extends Counts {
+  /** Records that the source has. */
+  source: number;
+  /** Quarantined records by reason code. */
+  reasons: Record<string, number>;
+  /** Deviations that were kept under a written rule, by rule. */
+  notes: Record<string, number>;
+  /** Fields compared. */
+  compared: number;
+  differences: number;
+}
+
+export interface SystemReport {
+  ok: boolean;
+  seconds: number;
+  /** By `schema.table`. */
+  tables: Record<string, TableReport>;
+  /** Findings of the steps that a reviewer should know. */
+  remarks: string[];
+  checks: CheckResult[];
+  error?: { code: string; exitCode: number; message: string; fix?: string | undefined };
+}
+
+export interface Report {
+  ok: boolean;
+  seconds: number;
+  systems: Record<string, SystemReport>;
+  /** URLs with passwords: the file has mode 0600. */
+  connections?: Connections;
+}
+
+export interface Connections {
+  postgres: string;
+  replica: string | null;
+  timescale: string;
+  redis: readonly string[];
+  databases: Record<string, { owner: string; readonly: string; readwrite: string }>;
+}
+
+/** A divergence as `verify --json` lists it. */
+export interface SystemDivergence extends Divergence {
+  readonly system: string;
+}
+
+export function emptySystemReport(): SystemReport {
+  return { ok: false, seconds: 0, tables: {}, remarks: [], checks: [] };
+}
+
+export function tableReport(report: SystemReport, table: string): TableReport {
+  const name = `public.${table}`;
+  report.tables[name] ??= {
+    source: 0,
+    read: 0,
+    inserted: 0,
+    updated: 0,
+    unchanged: 0,
+    merged: 0,
+    quarantined: 0,
+    reasons: {},
+    notes: {},
+    compared: 0,
+    differences: 0,
+  };
+  return report.tables[name];
+}
+
+export async function writeReport(file: string, report: unknown): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(`${file}.tmp`, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 });
+  await chmod(`${file}.tmp`, 0o600);
+  await rename(`${file}.tmp`, file);
+}

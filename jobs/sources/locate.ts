@@ -1,0 +1,120 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import type { SourceLayout } from '../engine/mapping.ts';
+import { CutoverError } from '../errors.ts';
+
+/** The `--source` options of a command: folders with one folder a system, and stores named one by one. */
+export interface SourceOptions {
+  readonly folders: readonly string[];
+  readonly stores: ReadonlyMap<string, string>;
+}
+
+/** The files of one legacy store, as they lie. */
+export interface LocatedStore {
+  /** Folder that the names in `files` are relative to. */
+  readonly root: string;
+  /** Relative paths, sorted. */
+  readonly files: readonly string[];
+}
+
+/** Files that SQLite keeps beside a database and that are part of its content. */
+const SQLITE_SIDECARS = ['-wal', '-journal'];
+
+/**
+ * Finds the store of one system by the names and places of its files.
+ * @throws CutoverError `source` when there is none, `usage` when two could be meant
+ */
+export async function locateStore(
+  system: string,
+  layout: SourceLayout,
+  options: SourceOptions,
+): Promise<LocatedStore> {
+  const named = options.stores.get(system);
+  const starts = named === undefined ? options.folders.map((folder) => join(folder, system)) : [named];
+  const present: string[] = [];
+  for (const start of starts) if (await exists(start)) present.push(start);
+  if (present.length === 0) {
+    throw new CutoverError(
+      'source',
+      `${system}: ${starts.join(' and ')} ${starts.length > 1 ? 'do' : 'does'} not exist`,
+      `Name the store with --source ${system}=PATH, or a folder that has a folder ${system} with --source DIR.`,
+    );
+  }
+  const found = (await Promise.all(present.map((start) => find(start, layout)))).flat();
+  const what = layout.kind === 'sqlite' ? `file ${layout.file}` : `folder with ${layout.landmark}`;
+  if (found.length === 0) {
+    throw new CutoverError(
+      'source',
+      `${system}: no ${what} in ${present.join(' or ')}`,
+      `Name the store with --source ${system}=PATH.`,
+    );
+  }
+  if (found.length > 1) {
+    throw new CutoverError(
+      'usage',
+      `${system}: more than one ${what}: ${found.map((store) => store.path).join(' and ')}`,
+      `Name the one that the application uses with --source ${system}=PATH.`,
+    );
+  }
+  return found[0]!.store;
+}
+
+interface Candidate {
+  path: string;
+  store: LocatedStore;
+}
+
+async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
+  if (layout.kind === 'sqlite') {
+    const files = (await stat(start)).isFile()
+      ? [start]
+      : (await walk(start, [])).filter((path) => basename(path) === layout.file);
+    return Promise.all(
+      files.map(async (path) => {
+        const root = join(path, '..');
+        const names = [basename(path)];
+        for (const suffix of SQLITE_SIDECARS) {
+          if (await exists(path + suffix)) names.push(basename(path) + suffix);
+        }
+        return { path, store: { root, files: names.sort() } };
+      }),
+    );
+  }
+  if ((await stat(start)).isFile()) {
+    throw new CutoverError('source', `${start} is a file`, `Name the folder that holds ${layout.landmark}.`);
+  }
+  const landmarks = (await walk(start, layout.skip)).filter((path) => basename(path) === layout.landmark);
+  return Promise.all(
+    landmarks.map(async (landmark) => {
+      const root = join(landmark, '..');
+      const files = (await walk(root, layout.skip)).map((path) => relative(root, path));
+      return { path: root, store: { root, files: files.sort() } };
+    }),
+  );
+}
+
+/** All files beneath a folder but those in folders named in `skip`. */
+async function walk(folder: string, skip: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (!skip.includes(entry.name)) found.push(...(await walk(path, skip)));
+    } else if (entry.isFile()) {
+      found.push(path);
+    }
+  }
+  return found;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw new CutoverError('source', `${path}: ${(error as Error).message}`, 'Let this user read it.', {
+      cause: error,
+    });
+  }
+}

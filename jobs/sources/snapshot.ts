@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'libsql';
+import { z } from 'zod';
+import type { SourceLayout } from '../engine/mapping.ts';
+import { CutoverError } from '../errors.ts';
+import type { LocatedStore } from './locate.ts';
+
+/** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
+export interface Manifest {
+  readonly system: string;
+  /** SHA-256 over the lines `<sha256>  <path>` of all files. */
+  readonly digest: string;
+  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+}
+
+const manifestFile = z.object({
+  system: z.string(),
+  digest: z.string(),
+  files: z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() })),
+});
+
+/** A copy of a legacy store that nothing writes to: what load and verify read. */
+export interface Snapshot {
+  readonly manifest: Manifest;
+  /** Folder of the files, as they were. */
+  readonly folder: string;
+  /** The file to open for a SQLite store: the copy itself, or one into which its write-ahead log was folded. */
+  readonly database?: string | undefined;
+}
+
+/** Legacy applications rewrite whole files in place, so a copy counts only if the file did not change meanwhile. */
+const ATTEMPTS = 5;
+const PAUSE_MS = 300;
+
+const snapshotFolder = (home: string, system: string) => join(home, 'snapshots', system);
+
+/**
+ * Copies a store into `home/snapshots/<system>/<digest>` with a manifest, and makes it the system's current snapshot.
+ * The source is only read. A store whose content is known already costs one pass of hashing and no space.
+ *
+ * @param check looks at the copy before it counts; what it throws leaves no snapshot
+ */
+export async function takeSnapshot(
+  home: string,
+  system: string,
+  layout: SourceLayout,
+  store: LocatedStore,
+  check: (copy: Omit<Snapshot, 'manifest'>) => Promise<void>,
+): Promise<Snapshot> {
+  const base = snapshotFolder(home, system);
+  const draft = join(base, `draft-${process.pid}`);
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
+  try {
+    const files = await stableCopy(store, join(draft, 'files'));
+    const lines = files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
+    const digest = createHash('sha256').update(lines).digest('hex');
+    const manifest: Manifest = { system, digest, files };
+    const place = join(base, digest);
+    if (layout.kind === 'sqlite') await foldSqlite(store, draft, layout.file);
+    await check(await openAt(draft, manifest, layout));
+    await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
+    if (!(await readManifest(place))) {
+      await rm(place, { recursive: true, force: true });
+      await rename(draft, place);
+    }
+    await writeFile(join(base, 'current.tmp'), `${digest}\n`);
+    await rename(join(base, 'current.tmp'), join(base, 'current'));
+    return openAt(place, manifest, layout);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+/** The snapshot that `backup` made current. */
+export async function currentSnapshot(home: string, system: string, layout: SourceLayout): Promise<Snapshot> {
+  const base = snapshotFolder(home, system);
+  let digest: string;
+  try {
+    digest = (await readFile(join(base, 'current'), 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new CutoverError(
+      'source',
+      `${system} has no snapshot in ${base}`,
+      `Run: cutover backup --system ${system}`,
+    );
+  }
+  const place = join(base, digest);
+  const manifest = await readManifest(place);
+  if (!manifest) {
+    throw new CutoverError(
+      'source',
+      `the snapshot ${place} is gone`,
+      `Run: cutover backup --system ${system}`,
+    );
+  }
+  for (const file of manifest.files) {
+    const found = await stat(join(place, 'files', file.path)).catch(() => undefined);
+    if (found?.size !== file.size) {
+      throw new CutoverError(
+        'source',
+        `${join(place, 'files', file.path)} is not as its manifest says`,
+        `Delete ${place} and run: cutover backup --system ${system}`,
+      );
+    }
+  }
+  return openAt(place, manifest, layout);
+}
+
+async function openAt(place: string, manifest: Manifest, layout: SourceLayout): Promise<Snapshot> {
+  const folder = join(place, 'files');
+  if (layout.kind !== 'sqlite') return { manifest, folder };
+  const folded = join(place, 'folded.db');
+  const name = manifest.files.find((file) => !/-(wal|journal)$/.test(file.path))!.path;
+  const database = (await stat(folded).catch(() => undefined)) ? folded : join(folder, name);
+  return { manifest, folder, database };
+}
+
+async function readManifest(place: string): Promise<Manifest | undefined> {
+  try {
+    return manifestFile.parse(JSON.parse(await readFile(join(place, 'manifest.json'), 'utf8')));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+type Copied = Manifest['files'][number];
+
+/** Copies all files so that the copies are of one moment: any change meanwhile starts the copy again. */
+async function stableCopy(store: LocatedStore, folder: string): Promise<Copied[]> {
+  let changed = '';
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const copies: Copied[] = [];
+    for (const path of store.files) copies.push(await copyHashed(join(store.root, path), folder, path));
+    changed = '';
+    for (const copy of copies) {
+      const source = join(store.root, copy.path);
+      if ((await sizeOf(source)) !== copy.size || (await hashOf(source)) !== copy.sha256) changed = source;
+    }
+    if (changed === '') return copies;
+    await sleep(PAUSE_MS);
+  }
+  throw new CutoverError(
+    'source',
+    `${changed} changed while it was read, ${ATTEMPTS} times in a row`,
+    'Stop the legacy application, or take the snapshot when it is idle.',
+  );
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? -1;
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  } catch {
+    return 'unreadable';
+  }
+  return hash.digest('hex');
+}
+
+async function copyHashed(source: string, folder: string, path: string): Promise<Copied> {
+  const target = join(folder, path);
+  await mkdir(dirname(target), { recursive: true });
+  await rm(target, { force: true });
+  const hash = createHash('sha256');
+  let size = 0;
+  const meter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
+  });
+  try {
+    await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
+  } catch (error) {
+    throw new CutoverError(
+      'source',
+      `${source}: ${(error as Error).message}`,
+      'Let this user read the file.',
+      {
+        cause: error,
+      },
+    );
+  }
+  await chmod(target, 0o400);
+  return { path, size, sha256: hash.digest('hex') };
+}
+
+const SQLITE_MAGIC = 'SQLite format 3\0';
+
+/**
+ * Checks that the copy is a whole SQLite database. One that needs its write-ahead log or rollback journal (or is in
+ * WAL mode, which no reader opens without writing) is folded into a second copy; the first stays as evidence.
+ */
+async function foldSqlite(store: LocatedStore, draft: string, name: string): Promise<void> {
+  const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? name;
+  const copy = join(draft, 'files', main);
+  const original = join(store.root, main);
+  const header = Buffer.alloc(100);
+  const handle = await open(copy);
+  const { bytesRead } = await handle.read(header, 0, 100, 0);
+  await handle.close();
+  if (bytesRead === 0) {
+    throw new CutoverError(
+      'source',
+      `${original} is empty`,
+      'Restore it from a backup; nothing was written.',
+    );
+  }
+  if (header.toString('latin1', 0, 16) !== SQLITE_MAGIC) {
+    throw new CutoverError(
+      'source',
+      `${original} is not a SQLite database: it begins with ${JSON.stringify(header.toString('latin1', 0, 16))}`,
+      'Name the right file with --source SYSTEM=PATH.',
+    );
+  }
+  // Bytes 18 and 19 are the file format's write and read versions: 2 is WAL (SQLite documentation, "Database Header").
+  const isWal = header[18] === 2 || header[19] === 2;
+  let opened = copy;
+  if (isWal || store.files.length > 1) {
+    opened = join(draft, 'folded.db');
+    for (const file of store.files) {
+      await copyFile(join(draft, 'files', file), opened + file.slice(main.length));
+      await chmod(opened + file.slice(main.length), 0o600);
+    }
+    withDatabase(opened, original, {}, (db) => {
+      db.pragma('wal_checkpoint(TRUNCATE)');
+      db.pragma('journal_mode = delete');
+    });
+    await chmod(opened, 0o400);
+  }
+  withDatabase(opened, original, { readonly: true }, (db) => {
+    const [{ quick_check: found }] = db.prepare('pragma quick_check(1)').all() as [{ quick_check: string }];
+    if (found !== 'ok') throw new Error(found);
+  });
+}
+
+function withDatabase(
+  file: string,
+  original: string,
+  options: Database.Options,
+  use: (db: Database.Database) => void,
+): void {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(file, options);
+    use(db);
+  } catch (error) {
+    throw new CutoverError(
+      'source',
+      `${original} is damaged: ${(error as Error).message}`,
+      'Restore it from a backup; nothing was written.',
+      { cause: error },
+    );
+  } finally {
+    db?.close();
+  }
+}

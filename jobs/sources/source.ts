@@ -1,0 +1,52 @@
+import type { JsonValue } from './json-value.ts';
+
+/**
+ * A value as the legacy store holds it, before any contract: undefined is a missing field, null a stored null. SQLite
+ * gives text as bytes (Buffer), integers as bigint and reals as number; JSON gives strings, and numbers as their text.
+ */
+export type Raw = undefined | number | bigint | Buffer | JsonValue;
+
+/** One record of an entity. */
+export interface SourceRecord {
+  /** Where a person finds it: `ohlcv_data rowid 17`, `events.json[3]`. */
+  readonly locator: string;
+  get(field: string): Raw;
+  /** Names of the fields that it has. */
+  fields(): Iterable<string>;
+  /** Why it cannot be converted at all, if so: a reason code and its place. */
+  defect?: { readonly code: string; readonly field: string; readonly detail: string } | undefined;
+  /** The record as JSON text, without the fields named in `leftOut`. */
+  payload(leftOut: ReadonlySet<string>): string;
+}
+
+/** The records of one entity of a snapshot, in an order that is the same on every pass. */
+export interface EntityReader {
+  readonly entity: string;
+  /** Whether an explicit null differs from a missing field in this store. */
+  readonly missingIsNotNull: boolean;
+  /** Records from `from` on, in blocks. */
+  blocks(from: number): AsyncIterable<SourceRecord[]>;
+  close(): Promise<void>;
+}
+
+/** A reader whose records come in key order, so that duplicates stand together; it knows how many there are. */
+export interface OrderedReader extends EntityReader {
+  readonly count: number;
+}
+
+/** Where an unordered source finds a record again. */
+export interface Place {
+  /** Place among the entity's records, from 0. */
+  readonly ordinal: number;
+  /** Byte offset and length in the file. */
+  readonly offset: number;
+  readonly length: number;
+  /** Which part of the document there, for entities that are parts of one. */
+  readonly part: number;
+}
+
+/** A reader whose records come in the order of the file, and can be read again one by one. */
+export interface UnorderedReader extends EntityReader {
+  blocks(from: number): AsyncIterable<(SourceRecord & { readonly place: Place })[]>;
+  reread(place: Place): Promise<SourceRecord>;
+}

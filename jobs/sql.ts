@@ -1,0 +1,36 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Folder `sql/` of the project. */
+export const SQL = fileURLToPath(new URL('../sql', import.meta.url));
+
+/** A file of `sql/`, with `{{name}}` replaced by identifiers. */
+export async function sqlFile(path: string, names: Record<string, string> = {}): Promise<string> {
+  const text = await readFile(join(SQL, path), 'utf8');
+  return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = names[name];
+    // Unquoted on purpose, so that a name can be part of an identifier or of a literal.
+    if (value === undefined || !/^[a-z_][a-z0-9_]*$/.test(value))
+      throw new Error(`${path}: no identifier for {{${name}}}`);
+    return value;
+  });
+}
+
+/** Statements of the files `sql/<system>/after-load/*.sql` that are for this edition, in order. */
+export async function afterLoad(
+  system: string,
+  edition: string,
+): Promise<{ file: string; statement: string }[]> {
+  const folder = join(SQL, system, 'after-load');
+  const names = (await readdir(folder)).sort().filter((name) => {
+    const only = /\.(timescale|apache)\.sql$/.exec(name)?.[1];
+    return only === undefined || only === edition;
+  });
+  const statements: { file: string; statement: string }[] = [];
+  for (const file of names) {
+    const text = (await readFile(join(folder, file), 'utf8')).replace(/^--.*$/gm, '');
+    for (const statement of text.split(/;\s*$/m)) if (statement.trim()) statements.push({ file, statement });
+  }
+  return statements;
+}

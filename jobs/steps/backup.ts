@@ -1,0 +1,88 @@
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { $ } from 'zx';
+import { ident, serverOf, urlFor, withConnection } from '../database.ts';
+import { CutoverError } from '../errors.ts';
+import type { Snapshot } from '../sources/snapshot.ts';
+import { takeCheckedSnapshot } from './checked-snapshot.ts';
+import type { StepContext } from './context.ts';
+
+/**
+ * Takes a stable snapshot of the legacy store and refuses a store that is cut, damaged or not whole, before anything is
+ * written anywhere. A target that holds rows which this snapshot would change is dumped first.
+ */
+export async function backup(context: StepContext): Promise<void> {
+  await dumpTarget(context, await takeCheckedSnapshot(context));
+}
+
+async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<void> {
+  const { home, platform, system, report } = context;
+  const server = serverOf(platform, system);
+  const exists = await withConnection(server, async (client) => {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [system.database]);
+    return rowCount === 1;
+  });
+  if (!exists) return;
+  const url = urlFor(server, system.database);
+  const worthADump = await withConnection(url, async (client) => {
+    const { rows: known } = await client.query<{ ledger: string | null }>(
+      `select to_regclass('migration.run') as ledger`,
+    );
+    if (known[0]!.ledger) {
+      const { rows } = await client.query<{ snapshot: string }>(
+        `select snapshot from migration.run where system = $1 order by id desc limit 1`,
+        [system.name],
+      );
+      if (rows[0]?.snapshot === snapshot.manifest.digest) return false;
+    }
+    for (const { table } of system.tables) {
+      const { rows } = await client.query<{ found: string | null }>(`select to_regclass($1) as found`, [
+        `public.${table}`,
+      ]);
+      if (!rows[0]!.found) continue;
+      const { rowCount } = await client.query(`select from public.${ident(table)} limit 1`);
+      if (rowCount) return true;
+    }
+    return false;
+  });
+  if (!worthADump || context.dryRun) return;
+  const folder = join(home, 'dumps');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${system.database}-before-${snapshot.manifest.digest.slice(0, 12)}.dump`);
+  if (await stat(file).catch(() => undefined)) return;
+  await pgDump(platform.clientTools, url, file);
+  report.remarks.push(`target database dumped to ${file}`);
+}
+
+async function pgDump(tools: string | undefined, url: string, file: string): Promise<void> {
+  const parts = new URL(url);
+  const draft = `${file}.draft`;
+  try {
+    // The password goes by the environment: arguments can be seen by everybody on the machine.
+    await $({
+      quiet: true,
+      env: {
+        ...process.env,
+        PGHOST: parts.hostname,
+        PGPORT: parts.port || '5432',
+        PGDATABASE: parts.pathname.slice(1),
+        PGUSER: decodeURIComponent(parts.username),
+        PGPASSWORD: decodeURIComponent(parts.password),
+        PGSSLMODE: parts.searchParams.get('sslmode') ?? 'prefer',
+        ...(parts.searchParams.has('sslrootcert')
+          ? { PGSSLROOTCERT: parts.searchParams.get('sslrootcert')! }
+          : {}),
+      },
+    })`${tools === undefined ? 'pg_dump' : join(tools, 'pg_dump')} --format=custom --file=${draft}`;
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    const stderr = (error as { stderr?: string }).stderr?.trim() ?? (error as Error).message;
+    throw new CutoverError(
+      'prerequisite',
+      `the target database ${parts.pathname.slice(1)} holds rows and could not be dumped: ${stderr.slice(-500)}`,
+      "Put a pg_dump of at least the server's version on PATH.",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { connect, type RoleKind, roleName, serverOf, urlFor, withConnection } from '../database.ts';
+import { codeDigest } from '../engine/digest.ts';
+import type { SystemMapping } from '../engine/mapping.ts';
+import { type OpenStore, openStore } from '../engine/store.ts';
+import { CutoverError } from '../errors.ts';
+import type { Platform } from '../platform.ts';
+import type { SystemReport } from '../report.ts';
+import type { Secrets } from '../secrets.ts';
+import type { SourceOptions } from '../sources/locate.ts';
+import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
+
+/** What a step is given: one system, where it goes, and how the user wants it done. */
+export interface StepContext {
+  readonly system: SystemMapping;
+  readonly platform: Platform;
+  /** Folder of snapshots, secrets and reports. */
+  readonly home: string;
+  readonly secrets: Secrets;
+  readonly sources: SourceOptions;
+  /** Rows a batch. */
+  readonly batchRows: number;
+  /** How many quarantined records are tolerated. */
+  readonly budget: number;
+  /** Do everything, commit nothing. */
+  readonly dryRun: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly log: (line: string) => void;
+  /** What the steps found so far; each adds its own. */
+  readonly report: SystemReport;
+}
+
+export type Step = (context: StepContext) => Promise<void>;
+
+/** URL of the system's database as one of its roles. */
+export function databaseUrl(context: StepContext, kind: RoleKind): string {
+  const role = roleName(context.system, kind);
+  return urlFor(
+    serverOf(context.platform, context.system),
+    context.system.database,
+    role,
+    context.secrets.password(role),
+  );
+}
+
+export function asRole<T>(
+  context: StepContext,
+  kind: RoleKind,
+  use: Parameters<typeof withConnection<T>>[1],
+): Promise<T> {
+  return withConnection(databaseUrl(context, kind), use, `cutover ${context.system.name}`);
+}
+
+export function connectAs(context: StepContext, kind: RoleKind): ReturnType<typeof connect> {
+  return connect(databaseUrl(context, kind), `cutover ${context.system.name}`);
+}
+
+/** Opens the current snapshot for the time of `use`. */
+export async function withStore<T>(
+  context: StepContext,
+  use: (store: OpenStore, snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  const snapshot = await currentSnapshot(context.home, context.system.name, context.system.source);
+  const scratch = join(context.home, 'scratch', `${context.system.name}-${process.pid}`);
+  const store = await openStore(context.system, snapshot, scratch);
+  try {
+    return await use(store, snapshot);
+  } finally {
+    await store.close();
+  }
+}
+
+export async function identityOf(context: StepContext, snapshot: Snapshot, schema: string) {
+  return {
+    system: context.system.name,
+    snapshot: snapshot.manifest.digest,
+    code: await codeDigest(context.system.name),
+    schema,
+  };
+}
+
+/** @throws CutoverError `budget` when more records are in quarantine than tolerated */
+export function checkBudget(context: StepContext): void {
+  const tables = Object.entries(context.report.tables);
+  const quarantined = tables.reduce((sum, [, table]) => sum + table.quarantined, 0);
+  if (quarantined <= context.budget) return;
+  const reasons = tables.flatMap(([table, { reasons }]) =>
+    Object.entries(reasons).map(([code, n]) => `${table} ${code} ${n}`),
+  );
+  throw new CutoverError(
+    'budget',
+    `${context.system.name}: ${quarantined} records are in quarantine, the budget is ${context.budget}: ${reasons.join(', ')}`,
+    `Look at them in migration.quarantine of database ${context.system.database}; accept them with --quarantine-budget ${context.system.name}=${quarantined}.`,
+  );
+}

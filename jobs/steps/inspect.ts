@@ -1,0 +1,54 @@
+import { basename } from 'node:path';
+import { batches } from '../engine/batches.ts';
+import { Parents } from '../engine/parents.ts';
+import { tableReport } from '../report.ts';
+import { takeCheckedSnapshot } from './checked-snapshot.ts';
+import { type StepContext, withStore } from './context.ts';
+import { mib } from './preflight.ts';
+
+/** Rows a second of a load on two cores, on the safe side; only for the estimate. Source: `npm run bench`. */
+const ROWS_A_SECOND = 100_000;
+const SPACE_FACTOR = 3;
+
+/**
+ * Looks at the legacy store without a target: sizes, what is unknown, how many records each rule will touch or set
+ * aside, and what space and time the load will want.
+ */
+export async function inspect(context: StepContext): Promise<void> {
+  const { system, report, batchRows } = context;
+  const { manifest } = await takeCheckedSnapshot(context);
+  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
+  if (system.source.kind === 'json') {
+    const known = new Set(Object.values(system.source.collections).map((each) => each.file));
+    const unknown = manifest.files.filter((file) => !known.has(file.path)).map((file) => basename(file.path));
+    if (unknown.length > 0) report.remarks.push(`files that are no source: ${unknown.join(', ')}`);
+  }
+  let rows = 0;
+  await withStore(context, async (open) => {
+    const entities = new Set(system.tables.map((mapping) => mapping.entity));
+    for (const table of open.sqlite?.tables().keys() ?? []) {
+      if (!entities.has(table)) report.remarks.push(`table ${table} is unknown and stays in the archive`);
+    }
+    const parents = new Parents();
+    for (const mapping of system.tables) {
+      const reader = await open.reader(mapping, parents);
+      const unknown = open.sqlite?.reader(mapping).unknown ?? [];
+      if (unknown.length > 0)
+        report.remarks.push(`unknown columns of ${mapping.entity} go to extra: ${unknown.join(', ')}`);
+      const table = tableReport(report, mapping.table);
+      table.source = reader.count;
+      rows += reader.count;
+      for await (const batch of batches(mapping, reader, parents, { rows: batchRows })) {
+        table.read += batch.to - batch.from;
+        table.merged += batch.merged.length;
+        table.quarantined += batch.rejected.length;
+        for (const { code } of batch.rejected) table.reasons[code] = (table.reasons[code] ?? 0) + 1;
+        for (const [rule, n] of Object.entries(batch.notes)) table.notes[rule] = (table.notes[rule] ?? 0) + n;
+      }
+      await reader.close();
+    }
+  });
+  report.remarks.push(
+    `estimate: ${mib(size * SPACE_FACTOR)} in the target, about ${Math.ceil(rows / ROWS_A_SECOND)} s to load`,
+  );
+}

@@ -1,0 +1,53 @@
+import { hostname } from 'node:os';
+import { targetError } from '../database.ts';
+import { catalogDigest } from '../engine/digest.ts';
+import { holdTarget } from '../engine/hold.ts';
+import { notesOf, reasonsOf } from '../engine/ledger.ts';
+import { load as loadTables } from '../engine/load.ts';
+import { tableReport } from '../report.ts';
+import {
+  asRole,
+  checkBudget,
+  connectAs,
+  databaseUrl,
+  identityOf,
+  type StepContext,
+  withStore,
+} from './context.ts';
+
+/** Loads the current snapshot; what is there already is not written again. @throws CutoverError `budget` */
+export async function load(context: StepContext): Promise<void> {
+  const { system, report, batchRows, dryRun, signal, log } = context;
+  const guard = await connectAs(context, 'migrator');
+  try {
+    await asRole(context, 'migrator', (client) =>
+      withStore(context, async (store, snapshot) => {
+        const fence = await holdTarget(guard, `${hostname()} pid ${process.pid}`);
+        await client.query(`set cutover.loading = 'on'`);
+        const identity = await identityOf(context, snapshot, await catalogDigest(client));
+        const { run, tables } = await loadTables(client, store, system.tables, {
+          identity,
+          fence,
+          batchRows,
+          dryRun,
+          signal,
+          onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
+        });
+        const reasons = await reasonsOf(client, run.id);
+        const notes = await notesOf(client, run.id);
+        for (const [table, counts] of tables) {
+          Object.assign(tableReport(report, table), {
+            ...counts,
+            reasons: reasons.get(table) ?? {},
+            notes: notes.get(table) ?? {},
+          });
+        }
+      }),
+    );
+  } catch (error) {
+    throw targetError(error, databaseUrl(context, 'migrator'));
+  } finally {
+    await guard.end().catch(() => {});
+  }
+  checkBudget(context);
+}

@@ -1,0 +1,3 @@
+import type { StepContext } from './context.ts';
+
+export async function replay(_context: StepContext): Promise<void> {}

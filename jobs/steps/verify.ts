@@ -1,0 +1,310 @@
+import type pg from 'pg';
+import { ident, placeOf, roleName, urlFor, withConnection } from '../database.ts';
+import { type CheckResult, compareAggregates, compareChecks } from '../engine/aggregates.ts';
+import { compareTable, type Divergence } from '../engine/compare.ts';
+import { catalogDigest } from '../engine/digest.ts';
+import { shareTarget } from '../engine/hold.ts';
+import { findRun, notesOf, progressOf, reasonsOf } from '../engine/ledger.ts';
+import { Parents } from '../engine/parents.ts';
+import type { OpenStore } from '../engine/store.ts';
+import { CutoverError } from '../errors.ts';
+import { tableReport } from '../report.ts';
+import { asRole, checkBudget, connectAs, identityOf, type StepContext, withStore } from './context.ts';
+
+/** So many divergences are listed; all are counted. */
+const LISTED = 10_000;
+
+/**
+ * Proves that the target holds what the snapshot holds: every field of every row, what both engines compute of each
+ * column, the layout of the schema, and the replica. Reads the primary in one REPEATABLE READ snapshot under a role that
+ * can write nothing but its findings.
+ *
+ * @throws CutoverError `differences`, `budget`
+ */
+export async function verify(context: StepContext): Promise<Divergence[]> {
+  const { system, report } = context;
+  const startedAt = new Date();
+  const divergences: Divergence[] = [];
+  const guard = await connectAs(context, 'verifier');
+  try {
+    await shareTarget(guard);
+    await asRole(context, 'verifier', (client) =>
+      withStore(context, async (store, snapshot) => {
+        await client.query('begin isolation level repeatable read read only');
+        const identity = await identityOf(context, snapshot, await catalogDigest(client));
+        const run = await findRun(client, identity);
+        const progress = run && (await progressOf(client, run.id));
+        if (!run || !system.tables.every(({ table }) => progress?.get(table)?.complete)) {
+          throw new CutoverError(
+            'target',
+            `${system.name}: the current snapshot has not been loaded completely by this code into this schema`,
+            `Run: cutover load --system ${system.name}`,
+          );
+        }
+        const reasons = await reasonsOf(client, run.id);
+        const notes = await notesOf(client, run.id);
+        const parents = new Parents();
+        let rows = 0;
+        for (const mapping of system.tables) {
+          const reader = await store.reader(mapping, parents);
+          try {
+            const quarantined = await locators(client, run.id, mapping.table);
+            const compared = await compareTable(
+              client,
+              mapping,
+              reader,
+              parents,
+              quarantined,
+              (divergence) => {
+                if (divergences.length < LISTED) divergences.push(divergence);
+              },
+            );
+            rows += compared.rows;
+            const table = tableReport(report, mapping.table);
+            if (table.read === 0) {
+              const {
+                read,
+                inserted,
+                updated,
+                unchanged,
+                merged,
+                quarantined: q,
+              } = progress!.get(mapping.table)!;
+              Object.assign(table, {
+                read,
+                unchanged: inserted + updated + unchanged,
+                merged,
+                quarantined: q,
+              });
+            }
+            table.source = reader.count;
+            table.compared = compared.fields;
+            table.differences = compared.differences;
+            table.reasons = reasons.get(mapping.table) ?? {};
+            table.notes = notes.get(mapping.table) ?? {};
+          } finally {
+            await reader.close();
+          }
+        }
+        report.checks = await checksOf(context, client, store, run.id);
+        await client.query('commit');
+        await record(context, identity, startedAt, rows, divergences, guard);
+      }),
+    );
+  } finally {
+    await guard.end().catch(() => {});
+  }
+  const differences = Object.values(report.tables).reduce((sum, table) => sum + table.differences, 0);
+  const failed = report.checks.filter((check) => !check.ok);
+  if (differences > 0 || failed.length > 0) throw differ(context, differences, divergences, failed);
+  checkBudget(context);
+  return divergences;
+}
+
+async function locators(client: pg.Client, runId: string, table: string): Promise<Set<string>> {
+  const { rows } = await client.query<{ locator: string }>(
+    'select locator from migration.quarantine where run_id = $1 and table_name = $2 and replayed_at is null',
+    [runId, table],
+  );
+  return new Set(rows.map((row) => row.locator));
+}
+
+async function checksOf(
+  context: StepContext,
+  client: pg.Client,
+  store: OpenStore,
+  runId: string,
+): Promise<CheckResult[]> {
+  const { system } = context;
+  const results: CheckResult[] = [];
+  if (store.sqlite) {
+    const setAside = await rowidsSetAside(client, runId);
+    for (const mapping of system.tables) {
+      results.push(...(await compareAggregates(client, store.sqlite, mapping, setAside(mapping.table))));
+    }
+    results.push(...(await compareChecks(client, store.sqlite, system.checks ?? [], setAside)));
+  }
+  for (const check of system.targetChecks ?? []) {
+    const { rows } = await client.query<unknown[]>({ text: check.sql, rowMode: 'array' });
+    const found = String(rows[0]?.[0] ?? 'nothing');
+    results.push({
+      name: check.name,
+      table: check.table,
+      ok: found === check.expect,
+      source: check.expect,
+      target: found,
+    });
+  }
+  const { rows: loose } = await client.query<{ name: string }>(
+    `select conrelid::regclass || '.' || conname as name from pg_constraint
+     where connamespace = 'public'::regnamespace and contype = 'f' and not convalidated`,
+  );
+  results.push({
+    name: 'foreign keys are validated',
+    table: '*',
+    ok: loose.length === 0,
+    source: 'none loose',
+    target: loose.map((row) => row.name).join(', ') || 'none loose',
+  });
+  const { rows: recorded } = await client.query<{ digest: string }>(
+    'select digest from migration.fingerprint order by id desc limit 1',
+  );
+  const digest = await catalogDigest(client);
+  results.push({
+    name: 'catalog is as the schema step left it',
+    table: '*',
+    ok: recorded[0]?.digest === digest,
+    source: recorded[0]?.digest ?? 'nothing recorded',
+    target: digest,
+  });
+  if (context.platform.replica !== undefined && system.server === 'postgres')
+    results.push(...(await replicaChecks(context)));
+  return results;
+}
+
+/** Source rows that are in quarantine or merged, by table; SQLite locators end with the rowid. */
+async function rowidsSetAside(client: pg.Client, runId: string): Promise<(table: string) => bigint[]> {
+  const { rows } = await client.query<{ table_name: string; locator: string }>(
+    `select table_name, locator from migration.quarantine where run_id = $1 and replayed_at is null
+     union all select table_name, locator from migration.merged where run_id = $1`,
+    [runId],
+  );
+  const byTable = new Map<string, bigint[]>();
+  for (const { table_name, locator } of rows) {
+    const of = byTable.get(table_name) ?? [];
+    of.push(BigInt(locator.slice(locator.lastIndexOf(' ') + 1)));
+    byTable.set(table_name, of);
+  }
+  return (table) => byTable.get(table) ?? [];
+}
+
+const REPLAY_PATIENCE_MS = 60_000;
+
+/** The replica, once it has replayed all that the primary had written, holds the same rows. */
+async function replicaChecks(context: StepContext): Promise<CheckResult[]> {
+  const { system, platform, secrets } = context;
+  const role = roleName(system, 'verifier');
+  const as = (server: string) => urlFor(server, system.database, role, secrets.password(role));
+  const sums = async (client: pg.Client) => {
+    const results: string[] = [];
+    for (const { table } of system.tables) {
+      const { rows } = await client.query<{ sum: string }>(
+        `select count(*) || ' rows, sum of hashes ' || coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) as sum
+         from public.${ident(table)} as t`,
+      );
+      results.push(rows[0]!.sum);
+    }
+    return results;
+  };
+  const [lsn, primary] = await withConnection(as(platform.postgres), async (client) => {
+    const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
+    return [rows[0]!.lsn, await sums(client)] as const;
+  });
+  const replica = await withConnection(as(platform.replica!), async (client) => {
+    const deadline = Date.now() + REPLAY_PATIENCE_MS;
+    for (;;) {
+      const { rows } = await client.query<{ there: boolean }>(
+        'select pg_last_wal_replay_lsn() >= $1 as there',
+        [lsn],
+      );
+      if (rows[0]!.there) return sums(client);
+      if (Date.now() > deadline) {
+        throw new CutoverError(
+          'target',
+          `the replica ${placeOf(platform.replica!)} has not replayed ${lsn} in a minute`,
+          'Look why it lags.',
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  });
+  return system.tables.map(({ table }, i) => ({
+    name: 'replica',
+    table,
+    ok: primary[i] === replica[i],
+    source: primary[i]!,
+    target: replica[i]!,
+  }));
+}
+
+async function record(
+  context: StepContext,
+  identity: { system: string; snapshot: string; code: string; schema: string },
+  startedAt: Date,
+  rows: number,
+  divergences: readonly Divergence[],
+  client: pg.Client,
+): Promise<void> {
+  const tables = Object.values(context.report.tables);
+  await client.query('begin');
+  const { rows: made } = await client.query<{ id: string }>(
+    `insert into migration.verification
+       (system, snapshot, code, schema, started_at, rows_compared, fields_compared, differences, checks)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
+    [
+      identity.system,
+      identity.snapshot,
+      identity.code,
+      identity.schema,
+      startedAt,
+      rows,
+      tables.reduce((sum, table) => sum + table.compared, 0),
+      tables.reduce((sum, table) => sum + table.differences, 0),
+      JSON.stringify(context.report.checks),
+    ],
+  );
+  if (divergences.length > 0) {
+    const clean = (text: string | null) => text?.replaceAll('\0', '\\0') ?? null;
+    await client.query(
+      `insert into migration.divergence (verification_id, n, table_name, key, field, source, target, kind)
+       select $1, ordinality, table_name, key, field, source, target, kind
+       from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+         with ordinality as d (table_name, key, field, source, target, kind, ordinality)`,
+      [
+        made[0]!.id,
+        divergences.map((each) => each.table),
+        divergences.map((each) => clean(each.key)),
+        divergences.map((each) => each.field),
+        divergences.map((each) => clean(each.source)),
+        divergences.map((each) => clean(each.target)),
+        divergences.map((each) => each.kind),
+      ],
+    );
+  }
+  await client.query('commit');
+}
+
+function differ(
+  context: StepContext,
+  differences: number,
+  divergences: readonly Divergence[],
+  failed: readonly CheckResult[],
+): DivergenceError {
+  const lines = [
+    ...divergences.slice(0, 5).map((each) => {
+      const where = `${each.table} ${each.key}${each.field ? ` field ${each.field}` : ''}`;
+      return `${where} ${each.kind}: source ${each.source ?? 'has none'}, target ${each.target ?? 'has none'}`;
+    }),
+    ...failed
+      .slice(0, 5)
+      .map((each) => `check ${each.name} of ${each.table}: source ${each.source}, target ${each.target}`),
+  ];
+  return new DivergenceError(
+    `${context.system.name}: ${differences} differences and ${failed.length} failed checks: ${lines.join('; ')}`,
+    divergences,
+  );
+}
+
+/** Source and target differ; carries what was found. */
+export class DivergenceError extends CutoverError {
+  constructor(
+    message: string,
+    readonly divergences: readonly Divergence[],
+  ) {
+    super(
+      'differences',
+      message,
+      'Find out who wrote to the target; correct it there, or load again into an empty database.',
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { describe, isoInstant, storableJson, stringOf, text } from '../../engine/contracts.ts';
+import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
+import * as pg from '../../engine/pg-types.ts';
+import { Reject } from '../../engine/reject.ts';
+import { keyOf } from '../../engine/uuid.ts';
+import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
+import type { Raw } from '../../sources/source.ts';
+
+/** The legacy server ran in Japan: offset-less times and calendar days are in its zone (seen in analytics.date). */
+export const SERVER_OFFSET_MINUTES = 540;
+
+/** L2: a document without an id is not given one: nobody could find it again under an invented one. */
+function legacyIdOf(raw: Raw): string {
+  if (raw instanceof JsonNumber) return raw.text;
+  if (raw === undefined || raw === null || raw === '') throw new Reject('MISSING_ID', 'id', describe(raw));
+  return stringOf(raw, 'id');
+}
+
+/** The new key, made from the legacy id, and the legacy id itself. */
+export function ids(table: string): Field[] {
+  const base = { from: 'id', stored: 'text', nullable: false, hazards: ['L1', 'L2'] } as const;
+  return [
+    {
+      ...base,
+      column: 'id',
+      type: pg.uuid,
+      convert: (raw) => keyOf('lightning-talk', table, legacyIdOf(raw)),
+    },
+    { ...base, column: 'legacy_id', type: pg.text, convert: legacyIdOf },
+  ];
+}
+
+/** L1: an identical copy is merged; a differing one is quarantined, the application only ever saw the first. */
+export function byLegacyId(_first: KeyedRow, _second: KeyedRow, identical: boolean): DuplicateVerdict {
+  return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_ID' }, rule: 'L1' };
+}
+
+/** L9: an assumed zone is noted. */
+export function instant(column: string, from: string, nullable = false): Field {
+  return isoInstant(column, {
+    from,
+    nullable,
+    rule: 'L9',
+    localOffsetMinutes: SERVER_OFFSET_MINUTES,
+    hazards: ['L9'],
+  });
+}
+
+export const created = instant('created_at', 'createdAt', true);
+export const updated = instant('updated_at', 'updatedAt', true);
+
+/** L20: a status outside the known ones is kept and noted; the target has no enum. */
+export function status(known: readonly string[]): Field {
+  const base = text('status', { nullable: true, hazards: ['L20'] });
+  return {
+    ...base,
+    convert(raw, scope) {
+      const value = base.convert(raw, scope);
+      if (value !== null && !known.includes(value)) scope.note('L20', 'status', value);
+      return value;
+    },
+  };
+}
+
+/** A column whose value is one member of a nested object. A missing object has no members. */
+export function member(object: string, name: string, inner: Field): Field {
+  return {
+    ...inner,
+    from: object,
+    convert: (raw, scope) => inner.convert(membersOf(raw, object)?.get(name), scope),
+  };
+}
+
+/** The members of a nested object that have no column of their own, and explicit nulls. */
+export function otherMembers(column: string, object: string, known: readonly string[]): Field {
+  return {
+    column,
+    from: object,
+    type: pg.jsonb,
+    stored: 'json',
+    nullable: true,
+    hazards: ['L8', 'L11'],
+    convert(raw, scope) {
+      const members = [...(membersOf(raw, object) ?? [])];
+      const others = members.filter(([key, value]) => !known.includes(key) || value === null);
+      return others.length === 0 ? null : storableJson(new JsonObject(others), scope, object, 'L27');
+    },
+  };
+}
+
+function membersOf(raw: Raw, field: string): JsonObject | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  if (raw instanceof JsonObject) return raw;
+  throw new Reject('WRONG_TYPE', field, `${describe(raw)} where an object is expected`);
+}

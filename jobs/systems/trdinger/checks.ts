@@ -1,0 +1,42 @@
+import type { EngineCheck, TargetCheck } from '../../engine/mapping.ts';
+import { BAR_SECONDS, canonicalSql, SYMBOLS, TIMEFRAMES } from './symbols.ts';
+
+const stepSql = `case timeframe ${[...BAR_SECONDS].map(([name, seconds]) => `when '${name}' then ${seconds}`).join(' ')} end`;
+
+/** Bars that are missing between the first and the last of each series; one dialect for both engines but for the epoch. */
+const gapSql = (from: string, epoch: string) => `
+  select symbol, timeframe, count(*), cast(sum(missing) as bigint) from (
+    select symbol, timeframe,
+      (${epoch} - lag(${epoch}) over (partition by symbol, timeframe order by ${epoch})) / ${stepSql} - 1 as missing
+    from ${from}) as steps
+  where missing > 0 group by symbol, timeframe order by symbol, timeframe`;
+
+/** H11: a series has the same gaps before and after. */
+export const gaps: EngineCheck = {
+  name: 'gaps in each series',
+  table: 'ohlcv_data',
+  source: gapSql(
+    `(select ${canonicalSql('symbol', SYMBOLS)} as symbol, ${canonicalSql('timeframe', TIMEFRAMES)} as timeframe, timestamp
+      from ohlcv_data where rowid not in (select id from temp.set_aside)) as bars`,
+    `cast(strftime('%s', timestamp) as integer)`,
+  ),
+  target: gapSql(
+    '(select symbol collate "C" as symbol, timeframe collate "C" as timeframe, timestamp from public.ohlcv_data) as bars',
+    'floor(extract(epoch from timestamp))::bigint',
+  ),
+};
+
+const hypertable = (table: string, column: string, interval: string): TargetCheck => ({
+  name: 'hypertable partitioned by time',
+  table,
+  sql: `select column_name || ' every ' || extract(epoch from time_interval)::bigint / 86400 || ' days'
+        from timescaledb_information.dimensions
+        where hypertable_schema = 'public' and hypertable_name = '${table}' and dimension_number = 1`,
+  expect: `${column} every ${interval}`,
+});
+
+export const layout: readonly TargetCheck[] = [
+  hypertable('ohlcv_data', 'timestamp', '7 days'),
+  hypertable('funding_rate_data', 'funding_timestamp', '30 days'),
+  hypertable('open_interest_data', 'data_timestamp', '30 days'),
+];

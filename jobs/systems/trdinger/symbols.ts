@@ -1,0 +1,80 @@
+import { checkedText } from '../../engine/contracts.ts';
+import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
+import { text as pgText } from '../../engine/pg-types.ts';
+
+/** Other spellings of a symbol or timeframe, best first, to the one that is stored. */
+type Aliases = ReadonlyMap<string, string>;
+
+const perpetual = (base: string): [string, string][] =>
+  [`${base}USDT`, `${base}-USDT`, `${base}USDT_PERP`, `${base}/USDT`].map((alias) => [
+    alias,
+    `${base}/USDT:USDT`,
+  ]);
+
+/**
+ * H1. The first three are the application's own table; `BTC/USDT` is not in it, but the historical collector stored the
+ * perpetual's prices under that name (legacy code).
+ */
+export const SYMBOLS: Aliases = new Map([...perpetual('BTC'), ...perpetual('ETH')]);
+
+/** H13. */
+export const TIMEFRAMES: Aliases = new Map(
+  ['15m', '30m', '1h', '4h', '1d'].map((name) => [name.toUpperCase(), name]),
+);
+
+/** Seconds of a bar. */
+export const BAR_SECONDS: ReadonlyMap<string, number> = new Map([
+  ['15m', 900],
+  ['30m', 1800],
+  ['1h', 3600],
+  ['4h', 14_400],
+  ['1d', 86_400],
+]);
+
+/** The column in its canonical spelling, and `source_<column>` as the source has it. */
+export function canonical(column: string, aliases: Aliases, hazard: string): Field[] {
+  const field = (name: string, convert: (value: string | Buffer) => string | Buffer): Field => ({
+    column: name,
+    from: column,
+    type: pgText,
+    stored: 'text',
+    nullable: false,
+    hazards: [hazard],
+    aggregate: name === column ? undefined : 'text',
+    convert: (raw) => convert(checkedText(raw, column)),
+  });
+  return [
+    field(column, (value) => aliases.get(value.toString()) ?? value),
+    field(`source_${column}`, (value) => value),
+  ];
+}
+
+/** The canonical spelling as SQL of the source, so that it sorts by what is stored. */
+export function canonicalSql(column: string, aliases: Aliases): string {
+  const cases = [...aliases].map(([alias, name]) => `when '${alias}' then '${name}'`);
+  return `case ${column} ${cases.join(' ')} else ${column} end`;
+}
+
+/**
+ * H1, H13: of rows with one canonical key, the one under the canonical spelling wins, else the first spelling in the
+ * alias table, else the first row. The others are merged; whether their values differed is recorded.
+ */
+export function preferCanonical(values: readonly string[]): (a: KeyedRow, b: KeyedRow) => DuplicateVerdict {
+  const rank = (row: KeyedRow, column: string, aliases: Aliases) => {
+    const source = row.value(`source_${column}`);
+    if (source === undefined) return 0;
+    return [...aliases.keys()].indexOf(String(source)) + 1;
+  };
+  const rankOf = (row: KeyedRow) => rank(row, 'symbol', SYMBOLS) * 100 + rank(row, 'timeframe', TIMEFRAMES);
+  return (first, second) => ({
+    winner: rankOf(second) < rankOf(first) ? 'second' : 'first',
+    loser: 'merge',
+    rule:
+      rankOf(first) === rankOf(second)
+        ? 'H2'
+        : rank(first, 'symbol', SYMBOLS) === rank(second, 'symbol', SYMBOLS)
+          ? 'H13'
+          : 'H1',
+    identical: values.every((column) => Object.is(first.value(column), second.value(column))),
+  });
+}
