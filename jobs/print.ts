@@ -37,6 +37,9 @@ function formatSystem(name: string, system: SystemReport): string {
     const reasons = list(of.reasons);
     if (reasons) lines.push(`  quarantined in ${table}: ${reasons}`);
   }
+  for (const [table, { removed }] of tables) {
+    if (removed) lines.push(`  removed from ${table}, no longer in the source: ${number(removed)}`);
+  }
   const notes = list(sum(tables.map(([, of]) => of.notes)));
   if (notes) lines.push(`  kept under a written rule (docs/hazards.md): ${notes}`);
   if (system.checks.length > 0) {

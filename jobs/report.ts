@@ -8,6 +8,8 @@ import type { Counts } from './engine/ledger.ts';
 export interface TableReport extends Counts {
   /** Records that the source has. */
   source: number;
+  /** Rows of an earlier snapshot that were removed because the source no longer has them. */
+  removed: number;
   /** Quarantined records by reason code. */
   reasons: Record<string, number>;
   /** Deviations that were kept under a written rule, by rule. */
@@ -57,6 +59,7 @@ export function tableReport(report: SystemReport, table: string): TableReport {
   const name = `public.${table}`;
   report.tables[name] ??= {
     source: 0,
+    removed: 0,
     read: 0,
     inserted: 0,
     updated: 0,

@@ -40,7 +40,7 @@ const SHOWN = 200;
  * the table.
  *
  * @param quarantined locators of the records that the ledger says are in quarantine
- * @param report called for each difference
+ * @param report called for each difference, with the target's row when it is extra; the row is valid during the call
  */
 export async function compareTable(
   client: pg.Client,
@@ -48,14 +48,14 @@ export async function compareTable(
   reader: OrderedReader,
   parents: Parents,
   quarantined: ReadonlySet<string>,
-  report: (divergence: Divergence) => void,
+  report: (divergence: Divergence, row?: Buffer) => void,
 ): Promise<Comparison> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { columns, types, keyOrder } = converter;
   const result: Comparison = { rows: 0, fields: 0, differences: 0 };
-  const tell = (divergence: Omit<Divergence, 'table'>) => {
+  const tell = (divergence: Omit<Divergence, 'table'>, row?: Buffer) => {
     result.differences++;
-    report({ table: `public.${mapping.table}`, ...divergence });
+    report({ table: `public.${mapping.table}`, ...divergence }, row);
   };
   const show = (field: Buffer | null, i: number) => (field === null ? null : cut(types[i]!.show(field)));
   const keyText = (fields: (Buffer | null)[]) =>
@@ -79,7 +79,10 @@ export async function compareTable(
   };
   const extra = () => {
     const fields = fieldsOf(target.bytes, target.start);
-    tell({ key: keyText(fields), field: null, source: null, target: rowText(fields), kind: 'extra' });
+    tell(
+      { key: keyText(fields), field: null, source: null, target: rowText(fields), kind: 'extra' },
+      target.bytes.subarray(target.start, target.end),
+    );
   };
 
   let has = await step();

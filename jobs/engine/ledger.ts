@@ -94,6 +94,27 @@ export async function progressOf(client: pg.Client, runId: string): Promise<Map<
   );
 }
 
+/** How many rows a merging run removed, by table; a table that is not in it has not come so far. */
+export async function removalsOf(client: pg.Client, runId: string): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ table_name: string; removed: string }>(
+    'select table_name, removed from migration.removal where run_id = $1',
+    [runId],
+  );
+  return new Map(rows.map((row) => [row.table_name, Number(row.removed)]));
+}
+
+/** Whether a run has done all that it has to do; nowhere stored, always derived. */
+export function isComplete(
+  run: Run,
+  tables: readonly { readonly table: string }[],
+  progress: ReadonlyMap<string, Progress>,
+  removals: ReadonlyMap<string, number>,
+): boolean {
+  return tables.every(
+    ({ table }) => progress.get(table)?.complete && (run.mode === 'append' || removals.has(table)),
+  );
+}
+
 export function progressIn(progress: Map<string, Progress>, table: string): Progress {
   return progress.get(table) ?? NOTHING;
 }
@@ -176,7 +197,7 @@ export async function notesOf(
   runId: string,
 ): Promise<Map<string, Record<string, number>>> {
   const { rows } = await client.query<{ table_name: string; rule: string; n: string }>(
-    `select table_name, rule, sum(n::bigint) as n from migration.batch, jsonb_each_text(notes) as note (rule, n)
+    `select table_name, rule, sum(noted::bigint) as n from migration.batch, jsonb_each_text(notes) as note (rule, noted)
      where run_id = $1 group by table_name, rule order by table_name, rule`,
     [runId],
   );

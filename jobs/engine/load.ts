@@ -6,13 +6,16 @@ import {
   type Counts,
   findRun,
   type Identity,
+  isComplete,
   type Progress,
   progressIn,
   progressOf,
   type Run,
+  removalsOf,
 } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
 import { Parents } from './parents.ts';
+import { removeGone } from './remove.ts';
 import { RowConverter } from './row-converter.ts';
 import type { OpenStore } from './store.ts';
 import { TableWriter } from './table-writer.ts';
@@ -29,6 +32,8 @@ export interface LoadOptions {
 export interface TableLoad extends Counts {
   /** Records that the source has. */
   source: number;
+  /** Rows of an earlier snapshot that this call removed. */
+  removed: number;
 }
 
 /**
@@ -47,17 +52,27 @@ export async function load(
   const known = await findRun(client, options.identity);
   const run = known ?? (await newRun(client, tables, options));
   const progress = await progressOf(client, run.id);
-  const complete = tables.every((mapping) => progressIn(progress, mapping.table).complete);
+  const removals = await removalsOf(client, run.id);
+  const complete = isComplete(run, tables, progress, removals);
   const parents = new Parents();
   const result = new Map<string, TableLoad>();
   for (const mapping of tables) {
     const done = progressIn(progress, mapping.table);
-    const counts = { ...before(done), source: done.read };
+    const counts = { ...before(done), source: done.read, removed: 0 };
     // The parents' keys are needed as long as a child may still be converted.
     if (!done.complete || (mapping.parents && !complete)) {
       await loadTable(client, store, mapping, parents, run, done, counts, options);
     }
     result.set(mapping.table, counts);
+  }
+  if (run.mode === 'merge') {
+    // Children first: removing a parent would take the children that are still there along.
+    for (const mapping of tables.toReversed()) {
+      if (removals.has(mapping.table)) continue;
+      const reader = await store.reader(mapping, parents);
+      result.get(mapping.table)!.removed = await removeGone(client, mapping, reader, parents, run, options);
+      await reader.close();
+    }
   }
   if (options.dryRun) await client.query('rollback');
   return { run, tables: result };

@@ -150,6 +150,9 @@ export interface CollectionLayout {
   readonly file: string;
   /** Its absence is an error, not an empty collection. */
   readonly required: boolean;
-  /** The entities are not the documents but their members, each with a `key` and a `value`. */
-  readonly parts?: boolean;
+  /**
+   * The entities are not the documents but the members of the only one, each with a `key` and a `value`; a further
+   * document is quarantined under the reason code given here.
+   */
+  readonly partsOr?: string;
 }

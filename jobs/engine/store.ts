@@ -35,8 +35,8 @@ export async function openStore(
   await mkdir(scratch, { recursive: true });
   return {
     async reader(mapping, parents) {
-      const { file, parts } = layout.collections[mapping.entity]!;
-      const collection = new JsonCollection(mapping.entity, join(snapshot.folder, file), parts ?? false);
+      const { file, partsOr } = layout.collections[mapping.entity]!;
+      const collection = new JsonCollection(mapping.entity, join(snapshot.folder, file), partsOr);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },
     close: () => rm(scratch, { recursive: true, force: true }),

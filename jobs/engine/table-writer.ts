@@ -1,16 +1,11 @@
-import { once } from 'node:events';
-import { finished } from 'node:stream/promises';
 import pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
 import { ident } from '../database.ts';
 import type { Batch, Rejected } from './batches.ts';
-import { COPY_HEADER, COPY_TRAILER } from './copy-buffer.ts';
+import { CopyBuffer } from './copy-buffer.ts';
+import { copyIn } from './copy-in.ts';
 import { checkFence } from './hold.ts';
 import { type Counts, type Run, recordBatch } from './ledger.ts';
 import type { RowConverter } from './row-converter.ts';
-
-/** Bytes handed to the socket at once. */
-const CHUNK = 256 << 10;
 
 /** SQLSTATE classes of a row that the table refuses: 22 data exception, 23 integrity constraint violation. */
 const ROW_REFUSED = /^2[23]/;
@@ -68,14 +63,27 @@ export class TableWriter {
     return this.#transaction(batch, n, () => this.#merge(batch));
   }
 
-  async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
+  /** Tries row `i` again, which is in quarantine. @returns whether the table took it */
+  async replay(batch: Batch, i: number): Promise<boolean> {
     const { client, options } = this;
-    const [begin, commit, rollback] = options.dryRun
-      ? ['savepoint batch', 'release batch', 'rollback to batch']
-      : ['begin', 'commit', 'rollback'];
-    await client.query(begin);
-    try {
-      await checkFence(client, options.fence);
+    return this.#atomically(async () => {
+      const written = await this.#merge(rowOf(batch, i));
+      if (written.refused.length > 0) return false;
+      const became = written.inserted ? 'inserted' : written.updated ? 'updated' : 'unchanged';
+      await client.query(
+        `with replayed as (
+           update migration.quarantine set replayed_at = clock_timestamp()
+           where run_id = $1 and table_name = $2 and locator = $3 and replayed_at is null returning batch)
+         update migration.batch set quarantined = quarantined - 1, ${became} = ${became} + 1
+         from replayed where run_id = $1 and table_name = $2 and n = replayed.batch`,
+        [options.run.id, this.name, batch.locators[i]],
+      );
+      return true;
+    });
+  }
+
+  async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
+    return this.#atomically(async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
       const rejected = [...batch.rejected, ...written.refused];
       const counts: Counts = {
@@ -86,9 +94,23 @@ export class TableWriter {
         merged: batch.merged.length,
         quarantined: rejected.length,
       };
-      await recordBatch(client, options.run, this.name, n, batch, counts, rejected);
-      await client.query(commit);
+      await recordBatch(this.client, this.options.run, this.name, n, batch, counts, rejected);
       return counts;
+    });
+  }
+
+  /** One transaction under the fence; within a dry run, a savepoint of the caller's. */
+  async #atomically<T>(work: () => Promise<T>): Promise<T> {
+    const { client, options } = this;
+    const [begin, commit, rollback] = options.dryRun
+      ? ['savepoint batch', 'release batch', 'rollback to batch']
+      : ['begin', 'commit', 'rollback'];
+    await client.query(begin);
+    try {
+      await checkFence(client, options.fence);
+      const result = await work();
+      await client.query(commit);
+      return result;
     } catch (error) {
       await client.query(rollback).catch(() => {});
       throw error;
@@ -96,7 +118,7 @@ export class TableWriter {
   }
 
   async #append(batch: Batch): Promise<Written> {
-    await this.#copy(`${this.#table} (${this.#columns})`, batch);
+    await copyIn(this.client, `${this.#table} (${this.#columns})`, batch.rows);
     return { inserted: batch.starts.length, updated: 0, refused: [] };
   }
 
@@ -105,7 +127,7 @@ export class TableWriter {
       `create temporary table stage as select ${this.#columns} from ${this.#table} with no data;
        alter table pg_temp.stage add column _n integer generated always as identity`,
     );
-    await this.#copy(`pg_temp.stage (${this.#columns})`, batch);
+    await copyIn(this.client, `pg_temp.stage (${this.#columns})`, batch.rows);
     const written = await this.#upsertRange(batch, 0, batch.starts.length);
     await this.client.query('drop table pg_temp.stage');
     return written;
@@ -133,22 +155,6 @@ export class TableWriter {
       refused: [...left.refused, ...right.refused],
     };
   }
-
-  async #copy(target: string, batch: Batch): Promise<void> {
-    const stream = this.client.query(copyFrom(`copy ${target} from stdin (format binary)`));
-    const done = finished(stream);
-    done.catch(() => {});
-    const send = async (chunk: Buffer) => {
-      if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), done]);
-    };
-    await send(COPY_HEADER);
-    const { rows } = batch;
-    for (let at = 0; at < rows.length; at += CHUNK) {
-      await send(rows.bytes.subarray(at, Math.min(at + CHUNK, rows.length)));
-    }
-    stream.end(COPY_TRAILER);
-    await done;
-  }
 }
 
 interface Written {
@@ -158,6 +164,13 @@ interface Written {
 }
 
 const NOTHING_WRITTEN: Written = { inserted: 0, updated: 0, refused: [] };
+
+/** A batch of one row of another. */
+function rowOf(batch: Batch, i: number): Batch {
+  const rows = new CopyBuffer();
+  rows.raw(batch.rows.bytes.subarray(batch.starts[i]!, batch.starts[i + 1] ?? batch.rows.length));
+  return { ...batch, rows, starts: [0], locators: [batch.locators[i]!], payload: () => batch.payload(i) };
+}
 
 function isRefusal(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && ROW_REFUSED.test(error.code ?? '');

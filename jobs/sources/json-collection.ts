@@ -6,8 +6,9 @@ import { type JsonIssue, JsonNumber, JsonObject, type JsonValue } from './json-v
 import type { Place, Raw, SourceRecord, UnorderedReader } from './source.ts';
 
 /**
- * The documents of one collection: a file with an array of objects. With `parts`, each member of a document is an
- * entity of its own, with the fields `key` and `value`; the document's other members can be asked for by name.
+ * The documents of one collection: a file with an array of objects. With `partsOr`, each member of the first document
+ * is an entity of its own, with the fields `key` and `value` (the document's members can be asked for by name, too), and
+ * every further document is defective for the reason that `partsOr` gives.
  */
 export class JsonCollection implements UnorderedReader {
   readonly missingIsNotNull = true;
@@ -16,7 +17,7 @@ export class JsonCollection implements UnorderedReader {
   constructor(
     readonly entity: string,
     private readonly file: string,
-    private readonly parts: boolean,
+    private readonly partsOr?: string,
   ) {}
 
   async *blocks(from: number): AsyncGenerator<(SourceRecord & { place: Place })[]> {
@@ -25,7 +26,7 @@ export class JsonCollection implements UnorderedReader {
     for await (const records of streamJson(this.file, 'array')) {
       const block: (SourceRecord & { place: Place })[] = [];
       for (const record of records) {
-        for (const found of this.#recordsOf(record.bytes, record, ordinal)) {
+        for (const found of this.#recordsOf(record.bytes, record, ordinal, record.ordinal > 0)) {
           if (found.place.ordinal >= from) block.push(found);
           ordinal = found.place.ordinal + 1;
         }
@@ -37,7 +38,8 @@ export class JsonCollection implements UnorderedReader {
   async reread(place: Place): Promise<SourceRecord> {
     this.#handle ??= await open(this.file);
     const bytes = await readRecord(this.#handle, place.offset, place.length);
-    return this.#recordsOf(bytes, place, place.ordinal - place.part)[place.part]!;
+    if (place.part === FURTHER) return this.#recordsOf(bytes, place, place.ordinal, true)[0]!;
+    return this.#recordsOf(bytes, place, place.ordinal - place.part, false)[place.part]!;
   }
 
   async close(): Promise<void> {
@@ -49,22 +51,26 @@ export class JsonCollection implements UnorderedReader {
     bytes: Buffer,
     at: Pick<JsonRecord, 'offset' | 'length'>,
     ordinal: number,
+    further: boolean,
   ): (SourceRecord & { place: Place })[] {
     const { value, issues } = parseJson(bytes);
     const name = basename(this.file);
     const document = value instanceof JsonObject ? value : undefined;
-    const place = (part: number): Place => ({
-      ordinal: ordinal + part,
-      offset: at.offset,
-      length: at.length,
-      part,
-    });
-    if (this.parts && document && document.size > 0) {
-      return document.keys.map(
-        (key, part) => new JsonPart(`${name} ${key}`, document, part, issues, place(part)),
-      );
+    const { offset, length } = at;
+    if (this.partsOr !== undefined && further) {
+      const defect = { code: this.partsOr, field: '$', detail: 'the first object is the one that counts' };
+      const place = { ordinal, offset, length, part: FURTHER };
+      return [new JsonDocument(`${name} at byte ${offset}`, value, document, bytes, defect, place)];
     }
-    return [new JsonDocument(`${name}[${ordinal}]`, value, document, bytes, issues, place(0))];
+    const defect = document ? defectOf(issues) : NOT_AN_OBJECT;
+    if (this.partsOr !== undefined && document && document.size > 0) {
+      return document.keys.map((key, part) => {
+        const place = { ordinal: ordinal + part, offset, length, part };
+        return new JsonPart(`${name} ${key}`, document, part, defect, place);
+      });
+    }
+    const place = { ordinal, offset, length, part: 0 };
+    return [new JsonDocument(`${name}[${ordinal}]`, value, document, bytes, defect, place)];
   }
 }
 
@@ -74,21 +80,20 @@ function defectOf(issues: readonly JsonIssue[]): SourceRecord['defect'] {
   return issue && { code: issue.code, field: issue.path, detail: issue.detail };
 }
 
-class JsonDocument implements SourceRecord {
-  readonly defect: SourceRecord['defect'];
+const NOT_AN_OBJECT = { code: 'NOT_AN_OBJECT', field: '$', detail: 'the element is not an object' };
 
+/** `part` of a document behind the one whose members are the entities. */
+const FURTHER = -1;
+
+class JsonDocument implements SourceRecord {
   constructor(
     readonly locator: string,
     private readonly value: JsonValue,
     private readonly document: JsonObject | undefined,
     private readonly bytes: Buffer,
-    issues: readonly JsonIssue[],
+    readonly defect: SourceRecord['defect'],
     readonly place: Place,
-  ) {
-    this.defect = document
-      ? defectOf(issues)
-      : { code: 'NOT_AN_OBJECT', field: '$', detail: 'the element is not an object' };
-  }
+  ) {}
 
   get(field: string): Raw {
     return this.document?.get(field);
@@ -107,17 +112,13 @@ class JsonDocument implements SourceRecord {
 }
 
 class JsonPart implements SourceRecord {
-  readonly defect: SourceRecord['defect'];
-
   constructor(
     readonly locator: string,
     private readonly document: JsonObject,
     private readonly part: number,
-    issues: readonly JsonIssue[],
+    readonly defect: SourceRecord['defect'],
     readonly place: Place,
-  ) {
-    this.defect = defectOf(issues);
-  }
+  ) {}
 
   get(field: string): Raw {
     if (field === 'key') return this.document.keys[this.part];

@@ -230,17 +230,12 @@ class Parser {
         const code = this.codeUnit();
         if (code === 0) this.suspicious = true;
         if (code < 0xd800 || code > 0xdfff) return;
-        const pair = code < 0xdc00 && bytes[this.at] === 0x5c && bytes[this.at + 1] === 0x75;
-        if (!pair) {
-          this.suspicious = true;
-          return;
+        if (code < 0xdc00 && bytes[this.at] === 0x5c && bytes[this.at + 1] === 0x75) {
+          this.at++;
+          const low = this.codeUnit();
+          if (low >= 0xdc00 && low <= 0xdfff) return;
         }
-        const before = this.at++;
-        const low = this.codeUnit();
-        if (low < 0xdc00 || low > 0xdfff) {
-          this.suspicious = true;
-          this.at = before;
-        }
+        this.suspicious = true;
         return;
       }
       default:

@@ -41,7 +41,7 @@ export interface Place {
   /** Byte offset and length in the file. */
   readonly offset: number;
   readonly length: number;
-  /** Which part of the document there, for entities that are parts of one. */
+  /** Which part of the document there, for entities that are parts of one; -1 for none of them. */
   readonly part: number;
 }
 

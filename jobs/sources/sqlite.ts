@@ -17,6 +17,8 @@ export class SqliteStore {
   constructor(readonly file: string) {
     try {
       this.#db = new Database(file, { readonly: true });
+      // The driver sorts in memory unless told otherwise.
+      this.#db.pragma('temp_store = file');
     } catch (error) {
       throw new CutoverError(
         'source',
@@ -111,8 +113,8 @@ export class SqliteReader implements OrderedReader {
     this.unknown = this.#columns.filter((name) => !known.has(name));
     const anomalies = this.#columns.map((name, i) => {
       const stored = known.get(name)?.stored;
-      if (stored === 'text') return `(typeof(${quote(name)}) not in ('text', 'null')) << ${i}`;
-      if (stored === 'number') return `(typeof(${quote(name)}) not in ('integer', 'real', 'null')) << ${i}`;
+      if (stored === 'text') return `((typeof(${quote(name)}) not in ('text', 'null')) << ${i})`;
+      if (stored === 'number') return `((typeof(${quote(name)}) not in ('integer', 'real', 'null')) << ${i})`;
       return '0';
     });
     const values = this.#columns.map((name) => {

@@ -9,15 +9,12 @@ import type { StepContext } from './context.ts';
 
 /** Finds the legacy store, copies it, and makes the copy current once it was read to its end without a fault. */
 export async function takeCheckedSnapshot(context: StepContext): Promise<Snapshot> {
-  const { home, system, report } = context;
+  const { home, system } = context;
   const { root, files } = await locateStore(system.name, system.source, context.sources);
   requireFiles(context, root, files);
-  const snapshot = await takeSnapshot(home, system.name, system.source, { root, files }, (copy) =>
+  return takeSnapshot(home, system.name, system.source, { root, files }, (copy) =>
     readWhole(context, copy, root),
   );
-  const { manifest } = snapshot;
-  report.remarks.push(`snapshot ${manifest.digest} of ${root}, ${manifest.files.length} files`);
-  return snapshot;
 }
 
 function requireFiles(context: StepContext, root: string, files: readonly string[]): void {

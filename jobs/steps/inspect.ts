@@ -18,6 +18,7 @@ export async function inspect(context: StepContext): Promise<void> {
   const { system, report, batchRows } = context;
   const { manifest } = await takeCheckedSnapshot(context);
   const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
+  report.remarks.push(`snapshot ${manifest.digest}, ${manifest.files.length} files, ${mib(size)}`);
   if (system.source.kind === 'json') {
     const known = new Set(Object.values(system.source.collections).map((each) => each.file));
     const unknown = manifest.files.filter((file) => !known.has(file.path)).map((file) => basename(file.path));

@@ -48,10 +48,11 @@ export async function preflight(context: StepContext): Promise<void> {
       }
     }
     if (system.extensions.includes('timescaledb')) {
-      const { rows: preload } = await client.query<{ loaded: string | null }>(
-        `select current_setting('timescaledb.license', true) as loaded`,
+      const { rows: preload } = await client.query<{ loaded: string }>(
+        `select setting as loaded from pg_settings where name = 'shared_preload_libraries'`,
       );
-      if (preload[0]!.loaded === null) {
+      // Null: this role may not read it; the extension's own error then says the same.
+      if (preload[0]?.loaded?.includes('timescaledb') === false) {
         throw new CutoverError(
           'prerequisite',
           `${place}: timescaledb is installed but not preloaded`,

@@ -4,7 +4,15 @@ import { type CheckResult, compareAggregates, compareChecks } from '../engine/ag
 import { compareTable, type Divergence } from '../engine/compare.ts';
 import { catalogDigest } from '../engine/digest.ts';
 import { shareTarget } from '../engine/hold.ts';
-import { findRun, notesOf, progressOf, reasonsOf } from '../engine/ledger.ts';
+import {
+  findRun,
+  isComplete,
+  notesOf,
+  type Progress,
+  progressOf,
+  reasonsOf,
+  removalsOf,
+} from '../engine/ledger.ts';
 import { Parents } from '../engine/parents.ts';
 import type { OpenStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
@@ -33,8 +41,8 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
         await client.query('begin isolation level repeatable read read only');
         const identity = await identityOf(context, snapshot, await catalogDigest(client));
         const run = await findRun(client, identity);
-        const progress = run && (await progressOf(client, run.id));
-        if (!run || !system.tables.every(({ table }) => progress?.get(table)?.complete)) {
+        const progress = run ? await progressOf(client, run.id) : new Map<string, Progress>();
+        if (!run || !isComplete(run, system.tables, progress, await removalsOf(client, run.id))) {
           throw new CutoverError(
             'target',
             `${system.name}: the current snapshot has not been loaded completely by this code into this schema`,
@@ -69,7 +77,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
                 unchanged,
                 merged,
                 quarantined: q,
-              } = progress!.get(mapping.table)!;
+              } = progress.get(mapping.table)!;
               Object.assign(table, {
                 read,
                 unchanged: inserted + updated + unchanged,

@@ -77,6 +77,22 @@ create table migration.merged (
   foreign key (run_id, table_name, batch) references migration.batch (run_id, table_name, n) deferrable initially deferred
 );
 
+-- Rows of an earlier snapshot that the source no longer had, as they were.
+create table migration.removed (
+  id bigint generated always as identity primary key,
+  run_id bigint not null references migration.run,
+  table_name text not null,
+  row jsonb not null
+);
+
+-- A merging run is complete for a table only when what is gone from the source was removed.
+create table migration.removal (
+  run_id bigint not null references migration.run,
+  table_name text not null,
+  removed bigint not null,
+  primary key (run_id, table_name)
+);
+
 -- What a verification compared. It proves the named snapshot, code and schema and nothing else.
 create table migration.verification (
   id bigint generated always as identity primary key,

@@ -14,7 +14,7 @@ create schema if not exists migration authorization {{prefix}}_owner;
 grant usage on schema migration to {{prefix}}_migrator, {{prefix}}_verifier, {{prefix}}_admin;
 
 alter default privileges for role {{prefix}}_owner in schema public grant select on tables to {{prefix}}_verifier, {{prefix}}_readonly;
-alter default privileges for role {{prefix}}_owner in schema public grant select, insert, update on tables to {{prefix}}_migrator;
+alter default privileges for role {{prefix}}_owner in schema public grant select, insert, update, delete on tables to {{prefix}}_migrator;
 -- The plan's words are select, insert, update; the applications also delete (a talk, a result), so they may.
 alter default privileges for role {{prefix}}_owner in schema public grant select, insert, update, delete on tables to {{prefix}}_readwrite;
 alter default privileges for role {{prefix}}_owner in schema public grant all on tables to {{prefix}}_admin;

@@ -25,13 +25,13 @@ await runProgram((interrupted) => {
     .option('--show-secrets', 'print passwords')
     .action(async (options: CommonOptions & { showSecrets?: boolean }) => {
       const home = resolve(options.home);
-      if (options.source.length === 0)
-        Object.assign(options, (await lastStart(home)) ?? (await sampleSource(options)));
+      const given = options.source.length > 0;
+      if (!given) Object.assign(options, await usualSource(home, options.quarantineBudget));
       const log = options.json ? () => {} : (line: string) => console.log(line);
       const named = namedPlatform(options, true);
       const platform = named ?? (await up({ home, log, signal: interrupted }));
       const report = await runFor(options, PLAN, platform, interrupted);
-      await rememberStart(home, options);
+      if (given) await rememberStart(home, options);
       await tell(options, report, report);
       if (options.json) return;
       console.log(`\n${formatConnections(report.connections!, options.showSecrets ?? false)}`);
@@ -56,13 +56,16 @@ await runProgram((interrupted) => {
   return program;
 });
 
-/** The sample, whose bad records are bad on purpose: its own manifest says how many. */
-async function sampleSource(
-  options: CommonOptions,
+/** Without --source: what the last start in this home was given, else the sample. A budget that is given counts more. */
+async function usualSource(
+  home: string,
+  budget: readonly string[],
 ): Promise<Pick<CommonOptions, 'source' | 'quarantineBudget'>> {
-  const manifest = JSON.parse(await readFile(join(SAMPLE, 'sample.json'), 'utf8')) as {
-    quarantined: Record<string, number>;
-  };
-  const planted = Object.entries(manifest.quarantined).map(([system, n]) => `${system}=${n}`);
-  return { source: [SAMPLE], quarantineBudget: [...planted, ...options.quarantineBudget] };
+  const last = await lastStart(home);
+  if (last) return { source: last.source, quarantineBudget: [...last.quarantineBudget, ...budget] };
+  // The sample's bad records are bad on purpose: its own manifest says how many.
+  const manifest = JSON.parse(await readFile(join(SAMPLE, 'sample.json'), 'utf8'));
+  const { quarantined } = manifest as { quarantined: Record<string, number> };
+  const planted = Object.entries(quarantined).map(([system, n]) => `${system}=${n}`);
+  return { source: [SAMPLE], quarantineBudget: [...planted, ...budget] };
 }

@@ -309,6 +309,7 @@ describe('issues', () => {
     ['"\\ud83dx"', '\ud83dx', 'U+D83D, character 1'],
     ['"\\ud83d\\n"', '\ud83d\n', 'U+D83D, character 1'],
     ['"\\ud83d\\u0041"', '\ud83dA', 'U+D83D, character 1'],
+    ['"\\ud83d\\ue000"', '\ud83d\ue000', 'U+D83D, character 1'],
     ['"\\ud83d\\ud83d\\ude00"', '\ud83d\ud83d\ude00', 'U+D83D, character 1'],
     ['"\\ude00\\ud83d"', '\ude00\ud83d', 'U+DE00, character 1'],
     ['"\\ud83d\\ude00\\ude00"', '\ud83d\ude00\ude00', 'U+DE00, character 3'],
@@ -319,6 +320,7 @@ describe('issues', () => {
 
   test('NUL, and both in keys', () => {
     expect(parse('"a\\u0000"')).toBe('a\0');
+    expect(issuesOf('"\\ud800\\u0000"').map(([code]) => code)).toEqual(['NUL_CHARACTER', 'LONE_SURROGATE']);
     expect(issuesOf('["a\\u0000"]')).toEqual([['NUL_CHARACTER', '$[0]', 'character 2']]);
     expect(issuesOf('{"\\u0000":1,"\\udc00":2}')).toEqual([
       ['NUL_CHARACTER', '$["\\u0000"]', 'character 1 of the key'],

@@ -305,6 +305,13 @@ describe('a damaged file is refused', () => {
     expect(Math.min(taken, refused)).toBeGreaterThan(60);
   }, 60_000);
 
+  test.each([
+    ['[{"a":[2}],1]', '(byte 8) in record 0: expected "," or "]", found "}"'],
+    [`[${'['.repeat(513)}${']'.repeat(513)}]`, 'expected at most 512 levels'],
+  ])('wrong brackets are refused before a record is parsed: %s', async (content, problem) => {
+    expect((await refusal(recordsOf(await fileOf(content), 'array'))).message).toContain(problem);
+  });
+
   test('the records before the damage are given first', async () => {
     const file = await fileOf('[1,2,3}');
     const seen: number[] = [];
@@ -328,10 +335,16 @@ describe('a damaged file is refused', () => {
 
 describe('the longest record', () => {
   test.each([1, 10, 1024])('is told where it starts, with blocks of %i bytes', async (blockSize) => {
-    const file = await fileOf(`[1,"${'x'.repeat(98)}","${'x'.repeat(99)}"]`);
-    expect(await recordsOf(file, 'array', { blockSize, maxRecordBytes: 101 })).toHaveLength(3);
+    const file = await fileOf(`[1,"${'x'.repeat(98)}","${'x'.repeat(398)}"]`);
+    expect(await recordsOf(file, 'array', { blockSize, maxRecordBytes: 400 })).toHaveLength(3);
     const error = await refusal(recordsOf(file, 'array', { blockSize, maxRecordBytes: 100 }));
     expect(error.message).toBe(`${file}: record 2, which starts at byte 104, is longer than 100 bytes`);
+  });
+
+  test('is not waited for', async () => {
+    const file = await fileOf(`["${'x'.repeat(1000)}`);
+    const error = await refusal(recordsOf(file, 'array', { blockSize: 10, maxRecordBytes: 100 }));
+    expect(error.message).toContain('is longer than 100 bytes');
   });
 
   test('names the missing bracket or quote that made one record of many', async () => {

@@ -138,12 +138,6 @@ const tables: readonly TableMapping[] = [
     entity: 'settings',
     key: ['key'],
     extra: 'extra',
-    // L15: the application reads the first object; a member of a second one that says otherwise is set aside.
-    duplicates: (_first, _second, identical) => ({
-      winner: 'first',
-      loser: identical ? 'merge' : { quarantine: 'EXTRA_SETTINGS' },
-      rule: 'L15',
-    }),
     fields: [text('key'), json('value', { nonFinite: 'L27', hazards: ['L15'] }), updated],
   },
   byId('analytics', {
@@ -247,7 +241,8 @@ export const lightningTalk: SystemMapping = {
       events: collection('events', true),
       participants: collection('participants', true),
       talks: collection('talks', true),
-      settings: { ...collection('settings', true), parts: true },
+      // L15: the application reads the first object; a second one is set aside.
+      settings: { ...collection('settings', true), partsOr: 'EXTRA_SETTINGS' },
       analytics: collection('analytics', true),
       presentations: collection('presentations'),
       presentation_interactions: collection('presentation_interactions'),

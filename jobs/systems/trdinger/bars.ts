@@ -8,6 +8,8 @@ const SECOND = 1_000_000;
 const HOUR = 3600 * SECOND;
 /** The collectors ran on hosts in Japan: local wall time stored as UTC is nine hours ahead (H3). */
 const SHIFT = 9 * HOUR;
+/** What a clock may be wrong, and `created_at` has no fraction: less than any shift between zones. */
+const SLACK = HOUR / 2;
 
 /**
  * The opening time of a bar.
@@ -34,7 +36,7 @@ export function barTime(column: string): Field {
   };
 }
 
-/** A time of a value that was fetched, which can't lie after the row's insertion (H3). */
+/** The time of a settled value, which can't lie after the row's insertion (H3). */
 export function pastTime(column: string): Field {
   const base = naiveUtc(column, { hazards: ['H2', 'H3'] });
   return {
@@ -50,8 +52,8 @@ export function pastTime(column: string): Field {
 function notInFuture(micros: number, column: string, scope: RowScope): void {
   const inserted = scope.raw('created_at');
   const limit = Buffer.isBuffer(inserted) ? parseNaiveTimestamp(inserted) : undefined;
-  if (limit !== undefined && micros > Number(limit)) {
-    throw new Reject('FUTURE_TIMESTAMP', column, `after the row's created_at ${inserted}`);
+  if (limit !== undefined && micros > Number(limit) + SLACK) {
+    throw new Reject('FUTURE_TIMESTAMP', column, `later than the row's created_at ${inserted}`);
   }
 }
 

@@ -72,10 +72,10 @@ const tables: readonly TableMapping[] = [
     orderBy: [canonicalSql('symbol', SYMBOLS), 'funding_timestamp'],
     fields: [
       ...symbol,
-      naiveUtc('funding_timestamp', { hazards: ['H2'] }),
+      pastTime('funding_timestamp'),
       // H9: rates go down to 1e-08, with zeros as filler; only a double keeps them.
       double('funding_rate', { infinite: 'H4', hazards: ['H9'] }),
-      pastTime('timestamp'),
+      naiveUtc('timestamp', { hazards: ['H2'] }),
       naiveUtc('next_funding_timestamp', { nullable: true }),
       double('mark_price', { nullable: true, infinite: 'H4' }),
       // H10: the application stored 0 as null; nobody can tell any more which nulls were zeros.
@@ -94,7 +94,7 @@ const tables: readonly TableMapping[] = [
     orderBy: [canonicalSql('symbol', SYMBOLS), 'data_timestamp'],
     fields: [
       ...symbol,
-      naiveUtc('data_timestamp', { hazards: ['H2'] }),
+      pastTime('data_timestamp'),
       double('open_interest_value', { infinite: 'H4', hazards: ['H8'] }),
       // H8: quote values are near 1e9, contract counts near 5e4; the border is their geometric mean.
       derived(
@@ -103,7 +103,7 @@ const tables: readonly TableMapping[] = [
         (scope) => (Number(scope.raw('open_interest_value')) >= 1e7 ? 'quote' : 'contracts'),
         { hazards: ['H8'] },
       ),
-      pastTime('timestamp'),
+      naiveUtc('timestamp', { hazards: ['H2'] }),
       legacyId,
       created,
       updated,
