@@ -39,15 +39,20 @@ export class TableWriter {
       data
         .map(({ column, type }) => type.identity?.(`${row}.${ident(column)}`) ?? `${row}.${ident(column)}`)
         .join(', ');
+    // What is known before decides what is an insert: a partitioned table has no xmax to ask afterwards.
     this.#upsert = `
-      with written as (
+      with staged as (select * from pg_temp.stage where _n > $1 and _n <= $2),
+      known as (
+        select count(*) as n from staged where exists (
+          select from ${this.#table} as target where ${mapping.key.map((key) => `target.${ident(key)} = staged.${ident(key)}`).join(' and ')})),
+      written as (
         insert into ${this.#table} as target (${this.#columns})
-        select ${this.#columns} from pg_temp.stage where _n > $1 and _n <= $2 order by _n
+        select ${this.#columns} from staged order by _n
         on conflict (${mapping.key.map(ident).join(', ')}) do update
           set ${data.map(({ column }) => `${ident(column)} = excluded.${ident(column)}`).join(', ')}
           where (${identity('target')}) is distinct from (${identity('excluded')})
-        returning (xmax = 0) as inserted)
-      select count(*) filter (where inserted) as inserted, count(*) filter (where not inserted) as updated from written`;
+        returning 1)
+      select $2::integer - $1::integer - known.n as inserted, (select count(*) from written) as written from known`;
   }
 
   /** Writes a batch and its checkpoint. @returns what became of its records */
@@ -125,7 +130,9 @@ export class TableWriter {
   async #merge(batch: Batch): Promise<Written> {
     await this.client.query(
       `create temporary table stage as select ${this.#columns} from ${this.#table} with no data;
-       alter table pg_temp.stage add column _n integer generated always as identity`,
+       alter table pg_temp.stage add column _n integer generated always as identity;
+       -- A batch is small beside its table: its keys are looked up in the index, not joined with the whole table.
+       set local enable_hashjoin = off; set local enable_mergejoin = off`,
     );
     await copyIn(this.client, `pg_temp.stage (${this.#columns})`, batch.rows);
     const written = await this.#upsertRange(batch, 0, batch.starts.length);
@@ -138,9 +145,10 @@ export class TableWriter {
     const { client } = this;
     await client.query('savepoint bisect');
     try {
-      const { rows } = await client.query<{ inserted: string; updated: string }>(this.#upsert, [after, upTo]);
+      const { rows } = await client.query<{ inserted: string; written: string }>(this.#upsert, [after, upTo]);
       await client.query('release bisect');
-      return { inserted: Number(rows[0]!.inserted), updated: Number(rows[0]!.updated), refused: [] };
+      const inserted = Number(rows[0]!.inserted);
+      return { inserted, updated: Number(rows[0]!.written) - inserted, refused: [] };
     } catch (error) {
       if (!isRefusal(error)) throw error;
       await client.query('rollback to bisect; release bisect');

@@ -131,6 +131,7 @@ export async function settlePorts(home: string, state: State): Promise<Server[]>
     return `postgresql://postgres:${passwords.postgres}@127.0.0.1:${port}/postgres?${query}`;
   };
   state.platform = {
+    ...state.platform,
     postgres: postgres('primary'),
     replica: postgres('replica'),
     timescale: postgres('primary'),

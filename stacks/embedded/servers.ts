@@ -11,6 +11,8 @@ export async function start(
 ): Promise<void> {
   if (await isRunning(server)) return;
   const binaries = await context.binaries();
+  // A dump needs a pg_dump of the server's own version.
+  context.state.platform.clientTools = binaries.postgres;
   const [program, ...args] = command(binaries);
   context.signal?.throwIfAborted();
   const { dataDir: cwd, logFile } = server;

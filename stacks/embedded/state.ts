@@ -28,6 +28,7 @@ const state = z.object({
     timescale: z.string(),
     redis: z.array(z.string()),
     redisCa: z.string(),
+    clientTools: z.string().optional(),
   }),
   servers: z.array(server),
   passwords: z.object({ postgres: z.string(), replicator: z.string(), redis: z.string() }),
