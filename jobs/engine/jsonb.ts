@@ -260,7 +260,7 @@ function storedOrder(keys: readonly string[]): number[] {
   const encoded = keys.map((key) => Buffer.from(key));
   const order = keys.map((_, i) => i);
   order.sort((i, j) => encoded[i]!.length - encoded[j]!.length || Buffer.compare(encoded[i]!, encoded[j]!));
-  if (keys.length <= LARGEST_KNOWN) lastOrders[keys.length] = { keys: [...keys], order };
+  if (keys.length <= LARGEST_KNOWN) lastOrders[keys.length] = { keys, order };
   return order;
 }
 

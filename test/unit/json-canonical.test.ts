@@ -107,10 +107,13 @@ describe('encodeJsonb', () => {
     ['["\\ud800"]', 'LONE_SURROGATE', '$[0]'],
     ['["\\ud800\\u0041"]', 'LONE_SURROGATE', '$[0]'],
     ['["a\\udc00"]', 'LONE_SURROGATE', '$[0]'],
+    ['["\\udc00\\udc00"]', 'LONE_SURROGATE', '$[0]'],
     ['{"\\udc00":1}', 'LONE_SURROGATE', '$["\\udc00"]'],
     ['[[],[0,{"n":1e131072}]]', 'NUMBER_RANGE', '$[1][1].n'],
     ['1.0e-16383', 'NUMBER_RANGE', '$'],
     ['-1e200000', 'NUMBER_RANGE', '$'],
+    ['0e1073741823', 'NUMBER_RANGE', '$'],
+    ['0e-16384', 'NUMBER_RANGE', '$'],
     ['1e99999999999999999999', 'NUMBER_RANGE', '$'],
     ['0e-99999999999999999999', 'NUMBER_RANGE', '$'],
   ])('%s cannot be stored', (document, code, path) => {

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import pg from 'pg';
+import { afterAll } from 'vitest';
+import { ROLE_KINDS, roleName, urlFor } from '../../jobs/database.ts';
+import type { SystemMapping } from '../../jobs/engine/mapping.ts';
+import { PLAN } from '../../jobs/plan.ts';
+import type { Platform } from '../../jobs/platform.ts';
+import type { SystemReport } from '../../jobs/report.ts';
+import { runSteps } from '../../jobs/run.ts';
+import { Secrets } from '../../jobs/secrets.ts';
+import { SYSTEMS } from '../../jobs/systems/index.ts';
+
+export const LEGACY = resolve('test/legacy');
+
+export function systemNamed(name: string): SystemMapping {
+  return SYSTEMS.find((system) => system.name === name)!;
+}
+
+/** A folder that is removed when the tests of the file have ended. */
+export async function scratch(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'cutover-test-'));
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A copy of the sample data that a test may damage. */
+export async function copyOfLegacy(): Promise<string> {
+  const folder = join(await scratch(), 'legacy');
+  await cp(LEGACY, folder, { recursive: true });
+  return folder;
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command line that runs as its own process against given servers; `done` answers when it has ended. */
+export function begin(
+  platform: Platform,
+  home: string,
+  args: readonly string[],
+): { child: ChildProcess; done: Promise<Outcome> } {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'jobs/main.ts', ...args], {
+    env: {
+      ...process.env,
+      CUTOVER_HOME: home,
+      CUTOVER_POSTGRES_URL: platform.postgres,
+      CUTOVER_TIMESCALE_URL: platform.timescale,
+      CUTOVER_REPLICA_URL: platform.replica ?? '',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const done = new Promise<Outcome>((settle) => {
+    child.on('close', (code, signal) => settle({ code, signal, stdout, stderr }));
+  });
+  return { child, done };
+}
+
+/** Runs a command line to its end. */
+export function cutover(platform: Platform, home: string, ...args: string[]): Promise<Outcome> {
+  return begin(platform, home, args).done;
+}
+
+/** How a test wants steps to run within its own process: much faster than a command line for each. */
+export interface Here {
+  readonly system: string;
+  /** Names of steps; default: the whole plan. */
+  readonly steps?: readonly string[];
+  /** Folder with one folder a system. */
+  readonly source?: string;
+  readonly budget?: number;
+  readonly batchRows?: number;
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs steps of one system and answers its report; `error` in it says how a step failed. */
+export async function run(platform: Platform, home: string, here: Here): Promise<SystemReport> {
+  const secrets = await Secrets.open(home);
+  const steps = here.steps ? here.steps.map((name) => PLAN.find((step) => step.name === name)!) : PLAN;
+  const report = await runSteps([systemNamed(here.system)], steps, (system) => ({
+    system,
+    platform,
+    home,
+    secrets,
+    sources: { folders: [here.source ?? LEGACY], stores: new Map() },
+    batchRows: here.batchRows ?? 10_000,
+    budget: here.budget ?? 0,
+    dryRun: here.dryRun ?? false,
+    signal: here.signal,
+    log: () => {},
+  }));
+  return report.systems[here.system]!;
+}
+
+/** Removes the systems' databases and roles, so that a test begins with nothing. */
+export async function dropSystems(platform: Platform): Promise<void> {
+  await asAdmin(platform, 'postgres', async (client) => {
+    for (const system of SYSTEMS) {
+      await client.query(`drop database if exists ${pg.escapeIdentifier(system.database)} with (force)`);
+      for (const kind of ROLE_KINDS) {
+        await client.query(`drop role if exists ${pg.escapeIdentifier(roleName(system, kind))}`);
+      }
+    }
+  });
+}
+
+export async function asAdmin<T>(
+  platform: Platform,
+  database: string,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({ connectionString: urlFor(platform.postgres, database) });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** SHA-256 of every row of a system's tables, in key order: two targets with the same dump hold the same data. */
+export async function dump(platform: Platform, system: SystemMapping): Promise<Record<string, string>> {
+  return asAdmin(platform, system.database, async (client) => {
+    const digests: Record<string, string> = {};
+    for (const { table, key } of system.tables) {
+      const hash = createHash('sha256');
+      const order = key.map((column) => pg.escapeIdentifier(column)).join(', ');
+      const { rows } = await client.query<{ row: string }>(
+        `select t::text as row from public.${pg.escapeIdentifier(table)} as t order by ${order}`,
+      );
+      for (const { row } of rows) hash.update(`${row}\n`);
+      digests[table] = `${rows.length} rows ${hash.digest('hex')}`;
+    }
+    return digests;
+  });
+}
+
+/** Waits until `holds` answers true. */
+export async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
