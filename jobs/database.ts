@@ -39,7 +39,7 @@ export async function connect(url: string, name = 'cutover'): Promise<pg.Client>
     client = new pg.Client({
       connectionString: url,
       application_name: name,
-      connectionTimeoutMillis: 10_000,
+      connectionTimeoutMillis: 30_000,
       keepAlive: true,
     });
     // An error between queries (the server goes away) reaches the next query; without a listener it ends the process.

@@ -1,7 +1,10 @@
 /** PostgreSQL's `numeric` without precision: https://www.postgresql.org/docs/current/datatype-numeric.html */
 const MAX_INTEGER_DIGITS = 131_072;
 const MAX_SCALE = 16_383;
-/** `numeric_in` refuses an exponent from half the largest int32 on, even for zero. */
+/**
+ * `numeric_in` refuses an exponent of half the largest int32, even for zero: 15 from this value on, 17 from the
+ * next one on. A number that not every release takes counts as out of range.
+ */
 const EXPONENT_LIMIT = 1_073_741_823;
 
 /** A shorter number without exponent is inside numeric's range. */

@@ -67,11 +67,8 @@ export interface TableMapping {
   /** The columns of the unique constraint that rows are recognised by; each must have an orderable type. */
   readonly key: readonly string[];
   readonly fields: readonly Field[];
-  /**
-   * SQL expressions in which the source's own engine yields the records in key order; absent: the source has no order
-   * and the engine sorts the keys on disk.
-   */
-  readonly orderBy?: readonly string[];
+  /** How the source's own engine yields the records in key order; absent: it can't, and the keys are sorted on disk. */
+  readonly order?: SourceOrder;
   /** Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included. */
   readonly leftOut?: Readonly<Record<string, string>>;
   /** Column (jsonb) for unknown fields and notes. */
@@ -90,6 +87,17 @@ export interface TableMapping {
     readonly lookback: number;
     make(): (value: (column: string) => unknown, scope: RowScope) => void;
   };
+}
+
+/** Key order, in terms of the source. */
+export interface SourceOrder {
+  /**
+   * The text columns that the key begins with, each with its other spellings and what they are stored as. Records come
+   * series by series, so no sort of the whole table is needed: the source's index has each series in order.
+   */
+  readonly series?: Readonly<Record<string, ReadonlyMap<string, string>>>;
+  /** Columns within a series. */
+  readonly by: readonly string[];
 }
 
 /** A number that both engines compute, each from its own data: proof (b), blind to the contracts. */

@@ -22,6 +22,8 @@ export class TableWriter {
   readonly #table: string;
   readonly #columns: string;
   readonly #upsert: string;
+  readonly #partitionedUpsert: string;
+  #isPartitioned: boolean | undefined;
 
   constructor(
     private readonly client: pg.Client,
@@ -39,19 +41,25 @@ export class TableWriter {
       data
         .map(({ column, type }) => type.identity?.(`${row}.${ident(column)}`) ?? `${row}.${ident(column)}`)
         .join(', ');
-    // What is known before decides what is an insert: a partitioned table has no xmax to ask afterwards.
-    this.#upsert = `
-      with staged as (select * from pg_temp.stage where _n > $1 and _n <= $2),
-      known as (
-        select count(*) as n from staged where exists (
-          select from ${this.#table} as target where ${mapping.key.map((key) => `target.${ident(key)} = staged.${ident(key)}`).join(' and ')})),
-      written as (
-        insert into ${this.#table} as target (${this.#columns})
-        select ${this.#columns} from staged order by _n
+    const staged = 'select * from pg_temp.stage where _n > $1 and _n <= $2';
+    const insert = `insert into ${this.#table} as target (${this.#columns})
+        select ${this.#columns} from (${staged}) as staged order by _n
         on conflict (${mapping.key.map(ident).join(', ')}) do update
           set ${data.map(({ column }) => `${ident(column)} = excluded.${ident(column)}`).join(', ')}
-          where (${identity('target')}) is distinct from (${identity('excluded')})
-        returning 1)
+          where (${identity('target')}) is distinct from (${identity('excluded')})`;
+    // xmax is 0 in a row that no transaction has touched before: an insert.
+    this.#upsert = `
+      with written as (${insert} returning (xmax = 0) as inserted)
+      select count(*) filter (where inserted) as inserted, count(*) as written from written`;
+    // A partitioned table returns no system columns: there, an insert is what was not known before. Not for
+    // hypertables, on which a look-up by key asks every chunk.
+    const sameKey = mapping.key
+      .map((column) => `target.${ident(column)} = staged.${ident(column)}`)
+      .join(' and ');
+    this.#partitionedUpsert = `
+      with known as (select count(*) as n from (${staged}) as staged
+        where exists (select from ${this.#table} as target where ${sameKey})),
+      written as (${insert} returning 1)
       select $2::integer - $1::integer - known.n as inserted, (select count(*) from written) as written from known`;
   }
 
@@ -130,10 +138,9 @@ export class TableWriter {
   async #merge(batch: Batch): Promise<Written> {
     await this.client.query(
       `create temporary table stage as select ${this.#columns} from ${this.#table} with no data;
-       alter table pg_temp.stage add column _n integer generated always as identity;
-       -- A batch is small beside its table: its keys are looked up in the index, not joined with the whole table.
-       set local enable_hashjoin = off; set local enable_mergejoin = off`,
+       alter table pg_temp.stage add column _n integer generated always as identity`,
     );
+    this.#isPartitioned ??= await isPartitioned(this.client, this.#table);
     await copyIn(this.client, `pg_temp.stage (${this.#columns})`, batch.rows);
     const written = await this.#upsertRange(batch, 0, batch.starts.length);
     await this.client.query('drop table pg_temp.stage');
@@ -145,7 +152,10 @@ export class TableWriter {
     const { client } = this;
     await client.query('savepoint bisect');
     try {
-      const { rows } = await client.query<{ inserted: string; written: string }>(this.#upsert, [after, upTo]);
+      const { rows } = await client.query<{ inserted: string; written: string }>(
+        this.#isPartitioned ? this.#partitionedUpsert : this.#upsert,
+        [after, upTo],
+      );
       await client.query('release bisect');
       const inserted = Number(rows[0]!.inserted);
       return { inserted, updated: Number(rows[0]!.written) - inserted, refused: [] };
@@ -172,6 +182,14 @@ interface Written {
 }
 
 const NOTHING_WRITTEN: Written = { inserted: 0, updated: 0, refused: [] };
+
+async function isPartitioned(client: pg.Client, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ relkind: string }>(
+    'select relkind from pg_class where oid = to_regclass($1)',
+    [table],
+  );
+  return rows[0]?.relkind === 'p';
+}
 
 /** A batch of one row of another. */
 function rowOf(batch: Batch, i: number): Batch {

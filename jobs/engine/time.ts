@@ -86,8 +86,10 @@ export function parseIsoTimestamp(
   let offset = 0;
   if (match[4] !== undefined && zone === undefined) offset = localOffsetMinutes;
   else if (zone !== undefined && zone !== 'Z') {
-    offset = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
-    if (zone[0] === '-') offset = -offset;
+    const hours = Number(zone.slice(1, 3));
+    const minutes = Number(zone.slice(-2));
+    if (hours > 23 || minutes > 59) return undefined;
+    offset = (zone[0] === '-' ? -1 : 1) * (hours * 60 + minutes);
   }
   const fraction = Number((match[7] ?? '').padEnd(6, '0'));
   const micros = ((hour * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction;

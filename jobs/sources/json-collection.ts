@@ -1,7 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { parseJson } from './json-parse.ts';
-import { type JsonRecord, readRecord, streamJson } from './json-stream.ts';
+import { type ParsedJson, parseJson } from './json-parse.ts';
+import { type JsonRecord, parseRecord, readRecord, streamJson } from './json-stream.ts';
 import { type JsonIssue, JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 import type { Place, Raw, SourceRecord, UnorderedReader } from './source.ts';
 
@@ -26,7 +26,14 @@ export class JsonCollection implements UnorderedReader {
     for await (const records of streamJson(this.file, 'array')) {
       const block: (SourceRecord & { place: Place })[] = [];
       for (const record of records) {
-        for (const found of this.#recordsOf(record.bytes, record, ordinal, record.ordinal > 0)) {
+        const { bytes } = record;
+        for (const found of this.#recordsOf(
+          bytes,
+          parseRecord(record),
+          record,
+          ordinal,
+          record.ordinal > 0,
+        )) {
           if (found.place.ordinal >= from) block.push(found);
           ordinal = found.place.ordinal + 1;
         }
@@ -38,8 +45,9 @@ export class JsonCollection implements UnorderedReader {
   async reread(place: Place): Promise<SourceRecord> {
     this.#handle ??= await open(this.file);
     const bytes = await readRecord(this.#handle, place.offset, place.length);
-    if (place.part === FURTHER) return this.#recordsOf(bytes, place, place.ordinal, true)[0]!;
-    return this.#recordsOf(bytes, place, place.ordinal - place.part, false)[place.part]!;
+    const parsed = parseJson(bytes);
+    if (place.part === FURTHER) return this.#recordsOf(bytes, parsed, place, place.ordinal, true)[0]!;
+    return this.#recordsOf(bytes, parsed, place, place.ordinal - place.part, false)[place.part]!;
   }
 
   async close(): Promise<void> {
@@ -49,11 +57,11 @@ export class JsonCollection implements UnorderedReader {
 
   #recordsOf(
     bytes: Buffer,
+    { value, issues }: ParsedJson,
     at: Pick<JsonRecord, 'offset' | 'length'>,
     ordinal: number,
     further: boolean,
   ): (SourceRecord & { place: Place })[] {
-    const { value, issues } = parseJson(bytes);
     const name = basename(this.file);
     const document = value instanceof JsonObject ? value : undefined;
     const { offset, length } = at;

@@ -1,12 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import Database from 'libsql';
-import type { TableMapping } from '../engine/mapping.ts';
+import type { SourceOrder, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import type { OrderedReader, Raw, SourceRecord } from './source.ts';
+import { stretchesOf } from './sqlite-order.ts';
 
 const BLOCK = 1000;
 
-type Row = [rowid: bigint, anomalies: bigint, ...values: (Buffer | number | bigint | null)[]];
+/** Texts come packed into one blob: an object a text is what costs most in reading. */
+type Row = [rowid: bigint, packed: Buffer, ...values: (Buffer | number | bigint | null)[]];
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
@@ -19,6 +21,9 @@ export class SqliteStore {
       this.#db = new Database(file, { readonly: true });
       // The driver sorts in memory unless told otherwise.
       this.#db.pragma('temp_store = file');
+      const [encoding] = this.query('pragma encoding')[0]!;
+      // Texts are read as the bytes that are stored.
+      if (encoding !== 'UTF-8') throw new Error(`its encoding is ${encoding}; only UTF-8 can be read`);
     } catch (error) {
       throw new CutoverError(
         'source',
@@ -80,8 +85,11 @@ export class SqliteReader implements OrderedReader {
   /** Columns that the mapping does not know. */
   readonly unknown: readonly string[];
   readonly #select: string;
-  readonly #index: Map<string, number>;
+  readonly #order: SourceOrder;
   readonly #columns: string[];
+  readonly #texts: string[];
+  readonly #numbers: string[];
+  readonly #shape: Shape;
 
   constructor(
     private readonly db: Database.Database,
@@ -111,22 +119,32 @@ export class SqliteReader implements OrderedReader {
     }
     this.#columns = columns.filter((name) => !(name in (mapping.leftOut ?? {})));
     this.unknown = this.#columns.filter((name) => !known.has(name));
-    const anomalies = this.#columns.map((name, i) => {
+    // What is read as text, and what as the value that it is; each column's storage class is checked by the engine.
+    const textual = (name: string) => ['text', 'json'].includes(known.get(name)?.stored ?? '');
+    this.#texts = this.#columns.filter(textual);
+    this.#numbers = this.#columns.filter((name) => !textual(name));
+    const anomalies = this.#columns.flatMap((name, i) => {
       const stored = known.get(name)?.stored;
       if (stored === 'text') return `((typeof(${quote(name)}) not in ('text', 'null')) << ${i})`;
       if (stored === 'number') return `((typeof(${quote(name)}) not in ('integer', 'real', 'null')) << ${i})`;
-      return '0';
+      return [];
     });
-    const values = this.#columns.map((name) => {
-      const stored = known.get(name)?.stored;
-      return stored === 'text' || stored === 'json'
-        ? `cast(${quote(name)} as blob)`
-        : `iif(typeof(${quote(name)}) = 'text', cast(${quote(name)} as blob), ${quote(name)})`;
-    });
-    const order = [...(mapping.orderBy ?? []), 'rowid'];
-    this.#select = `select rowid, ${anomalies.join(' | ')}, ${values.join(', ')}
-      from ${quote(mapping.entity)} order by ${order.join(', ')}`;
-    this.#index = new Map(this.#columns.map((name, i) => [name, i + 2]));
+    const lengths = [
+      anomalies.join(' | ') || '0',
+      ...this.#texts.map((name) => `octet_length(${quote(name)})`),
+    ];
+    const contents = this.#texts.map(quote);
+    const packed = `cast(concat(${[...lengths.flatMap((length) => [length, "':'"]), ...contents].join(', ')}) as blob)`;
+    const values = this.#numbers.map(
+      (name) => `iif(typeof(${quote(name)}) = 'text', cast(${quote(name)} as blob), ${quote(name)})`,
+    );
+    this.#order = mapping.order ?? { by: [] };
+    this.#select = `select ${['rowid', packed, ...values].join(', ')} from ${quote(mapping.entity)}`;
+    this.#shape = {
+      columns: this.#columns,
+      texts: indexed(this.#texts, 0),
+      numbers: indexed(this.#numbers, 2),
+    };
     const [count] = db
       .prepare(`select count(*) from ${quote(mapping.entity)}`)
       .raw(true)
@@ -135,13 +153,25 @@ export class SqliteReader implements OrderedReader {
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
-    const statement = this.db.prepare(`${this.#select} limit -1 offset ${from}`).raw(true).safeIntegers(true);
+    const order = [...this.#order.by.map(quote), 'rowid'].join(', ');
+    let skip = from;
     let block: SourceRecord[] = [];
-    for (const row of statement.iterate() as IterableIterator<Row>) {
-      block.push(new SqliteRecord(this.entity, row, this.#columns, this.#index));
-      if (block.length === BLOCK) {
-        yield block;
-        block = [];
+    for (const { where, values, count } of stretchesOf(this.db, this.entity, this.#order, this.count)) {
+      if (skip >= count) {
+        skip -= count;
+        continue;
+      }
+      const statement = this.db
+        .prepare(`${this.#select} where ${where} order by ${order} limit -1 offset ${skip}`)
+        .raw(true)
+        .safeIntegers(true);
+      skip = 0;
+      for (const row of statement.iterate(...values) as IterableIterator<Row>) {
+        block.push(new SqliteRecord(this.entity, row, this.#shape));
+        if (block.length === BLOCK) {
+          yield block;
+          block = [];
+        }
       }
     }
     if (block.length > 0) yield block;
@@ -151,12 +181,30 @@ export class SqliteReader implements OrderedReader {
   async close(): Promise<void> {}
 }
 
+/** Where a record finds its columns. */
+interface Shape {
+  readonly columns: readonly string[];
+  /** Place among the packed texts. */
+  readonly texts: ReadonlyMap<string, number>;
+  /** Place in the row. */
+  readonly numbers: ReadonlyMap<string, number>;
+}
+
+const indexed = (names: readonly string[], from: number) => new Map(names.map((name, i) => [name, i + from]));
+
+const COLON = 58;
+const ZERO = 48;
+
 class SqliteRecord implements SourceRecord {
+  /** Bit i: column i holds another storage class than its contract expects. */
+  #anomalies = 0;
+  /** Start and end of each text; start -1 for null. */
+  #bounds: number[] | undefined;
+
   constructor(
     private readonly entity: string,
     private readonly row: Row,
-    private readonly columns: readonly string[],
-    private readonly index: ReadonlyMap<string, number>,
+    private readonly shape: Shape,
   ) {}
 
   get locator(): string {
@@ -164,25 +212,55 @@ class SqliteRecord implements SourceRecord {
   }
 
   get defect(): SourceRecord['defect'] {
-    const anomalies = this.row[1];
-    if (anomalies === 0n) return undefined;
-    const field = this.columns.find((_, i) => (anomalies >> BigInt(i)) & 1n)!;
+    this.#unpack();
+    if (this.#anomalies === 0) return undefined;
+    const field = this.shape.columns.find((_, i) => Math.floor(this.#anomalies / 2 ** i) % 2 === 1)!;
     const value = this.get(field);
     const found = Buffer.isBuffer(value) ? `${value.length} bytes of text or blob` : typeof value;
     return { code: 'WRONG_STORAGE_CLASS', field, detail: `the column holds ${found}` };
   }
 
   get(field: string): Raw {
-    const at = this.index.get(field);
-    return at === undefined ? undefined : this.row[at];
+    const text = this.shape.texts.get(field);
+    if (text === undefined) {
+      const at = this.shape.numbers.get(field);
+      return at === undefined ? undefined : this.row[at];
+    }
+    const bounds = this.#unpack();
+    const start = bounds[2 * text]!;
+    return start < 0 ? null : this.row[1].subarray(start, bounds[2 * text + 1]);
+  }
+
+  /** Reads the head of the packed texts: `anomalies:length:length:…:`, an empty length for null. */
+  #unpack(): number[] {
+    if (this.#bounds) return this.#bounds;
+    const packed = this.row[1];
+    const bounds: number[] = [];
+    let at = 0;
+    for (let i = -1; i < this.shape.texts.size; i++) {
+      let value = 0;
+      const begin = at;
+      for (let digit = packed[at]!; digit !== COLON; digit = packed[++at]!) value = value * 10 + digit - ZERO;
+      if (i < 0) this.#anomalies = value;
+      else bounds.push(at === begin ? -1 : 0, value);
+      at++;
+    }
+    for (let i = 0; i < bounds.length; i += 2) {
+      if (bounds[i]! < 0) continue;
+      bounds[i] = at;
+      at += bounds[i + 1]!;
+      bounds[i + 1] = at;
+    }
+    this.#bounds = bounds;
+    return bounds;
   }
 
   fields(): Iterable<string> {
-    return this.columns;
+    return this.shape.columns;
   }
 
   payload(): string {
-    return `{${this.columns.map((name) => `${JSON.stringify(name)}:${rawJson(this.get(name))}`).join(',')}}`;
+    return `{${this.shape.columns.map((name) => `${JSON.stringify(name)}:${rawJson(this.get(name))}`).join(',')}}`;
   }
 }
 

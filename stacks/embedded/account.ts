@@ -15,7 +15,16 @@ export interface Account {
  * `postgres`, else `nobody`.
  */
 export async function serverAccount(): Promise<Account> {
-  if (process.getuid!() === 0) return chooseAccount(parsePasswd(await readFile('/etc/passwd', 'utf8')));
+  if (process.getuid!() === 0) {
+    const account = chooseAccount(parsePasswd(await readFile('/etc/passwd', 'utf8')));
+    const { exitCode } = await run(['true'], { account, cwd: '/', check: false });
+    if (exitCode === 0) return account;
+    throw new CutoverError(
+      'prerequisite',
+      `started as root, which PostgreSQL refuses to run as, and this root may not start programs as ${account.name}`,
+      'Run as an ordinary user, or give the container the capabilities SETUID and SETGID.',
+    );
+  }
   try {
     const { username, uid, gid } = userInfo();
     return { name: username, uid, gid };

@@ -57,7 +57,7 @@ async function usablePostgres(folder: string, account: Account | undefined): Pro
     const version = await answer([join(real, program), '--version'], account);
     if (!version.includes(`(PostgreSQL) ${postgresVersion}.`)) return false;
   }
-  const share = [`../../../share/postgresql/${postgresVersion}`, '../share/postgresql', '../share'];
+  const share = [`../../../../share/postgresql/${postgresVersion}`, '../share/postgresql', '../share'];
   for (const candidate of share) {
     const files = extensions.map((name) => join(real, candidate, 'extension', `${name}.control`));
     if ((await Promise.all(files.map(exists))).every(Boolean)) return true;

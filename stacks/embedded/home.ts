@@ -14,7 +14,7 @@ import { adopt, stop } from './servers.ts';
 import { password, readState, type Server, type State, writeState } from './state.ts';
 import { makeTls } from './tls.ts';
 
-export interface EnterOptions {
+interface EnterOptions {
   readonly cache: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal | undefined;
@@ -25,7 +25,7 @@ export interface EnterOptions {
  * @param home real path of an existing folder
  */
 export async function enter(home: string, { cache, log, signal }: EnterOptions): Promise<Context> {
-  const state = (await readState(home)) ?? (await newState(home));
+  const state = (await readState(home)) ?? (await newState(home, log));
   const account = asOther(state.account);
   for (const server of state.servers) {
     await adopt(server);
@@ -56,19 +56,22 @@ async function findBinaries(
   signal: AbortSignal | undefined,
 ): Promise<Binaries> {
   const found = await installed(account);
-  if (found) return found;
+  if (found) {
+    log(`using the servers of this machine: ${found.origin}`);
+    return found;
+  }
   await mkdir(cache, { recursive: true });
-  return unpacked((await reachable(cache, account)) ? cache : await elsewhere(cache, account), {
+  return unpacked((await reachable(cache, account)) ? cache : await elsewhere(cache, account, log), {
     log,
     signal,
   });
 }
 
 /** Chooses account, folders, ports and passwords, and issues the certificates. */
-async function newState(home: string): Promise<State> {
+async function newState(home: string, log: (line: string) => void): Promise<State> {
   const owner = await serverAccount();
   const account = asOther(owner);
-  const data = join((await reachable(home, account)) ? home : await elsewhere(home, account), 'data');
+  const data = join((await reachable(home, account)) ? home : await elsewhere(home, account, log), 'data');
   const state: State = {
     version: 1,
     platform: { postgres: '', replica: '', timescale: '', redis: [], redisCa: '' },
@@ -127,8 +130,9 @@ export async function settlePorts(home: string, state: State): Promise<Server[]>
   const ca = join(home, 'ca.pem');
   const postgres = (name: string) => {
     const { port } = servers.find((server) => server.name === name)!;
-    const query = new URLSearchParams({ sslmode: 'verify-full', sslrootcert: ca });
-    return `postgresql://postgres:${passwords.postgres}@127.0.0.1:${port}/postgres?${query}`;
+    // libpq takes a plus sign for what it is, so blanks have to be %20.
+    const sslrootcert = ca.split('/').map(encodeURIComponent).join('/');
+    return `postgresql://postgres:${passwords.postgres}@127.0.0.1:${port}/postgres?sslmode=verify-full&sslrootcert=${sslrootcert}`;
   };
   state.platform = {
     ...state.platform,
@@ -152,7 +156,11 @@ export async function purge(home: string): Promise<void> {
 }
 
 /** A folder of ours that stands in for one which the servers' account cannot enter, such as any beneath /root. */
-async function elsewhere(folder: string, account: Account | undefined): Promise<string> {
+async function elsewhere(
+  folder: string,
+  account: Account | undefined,
+  log: (line: string) => void,
+): Promise<string> {
   for (const parent of ['/var/lib', tmpdir()]) {
     const candidate = join(await realpath(parent), standIn(folder));
     try {
@@ -163,7 +171,9 @@ async function elsewhere(folder: string, account: Account | undefined): Promise<
     } catch {
       continue;
     }
-    if (await reachable(candidate, account)) return candidate;
+    if (!(await reachable(candidate, account))) continue;
+    log(`using ${candidate}, because ${account?.name ?? 'this user'} cannot enter ${folder}`);
+    return candidate;
   }
   throw new CutoverError(
     'prerequisite',

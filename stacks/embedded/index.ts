@@ -37,6 +37,7 @@ export async function up(options: EmbeddedOptions): Promise<Platform> {
   const work = async () => {
     const context = await enter(home, { cache, log, signal });
     idle = await notRunning(context.state.servers);
+    if (idle.length > 0) await context.binaries();
     const moved = await settlePorts(home, context.state);
     const halves = [upPostgres(context), upCluster(context, moved)];
     for (const half of halves) half.catch((error) => failure.abort(error));
@@ -57,7 +58,7 @@ export async function up(options: EmbeddedOptions): Promise<Platform> {
     throw new CutoverError(
       'interrupted',
       'interrupted; every server that this start began is stopped again',
-      undefined,
+      'Start again: npm start. It goes on with what was finished.',
       { cause: error },
     );
   }

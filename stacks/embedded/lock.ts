@@ -17,57 +17,62 @@ export async function withLock<T>(
   { log, signal }: { log?: (line: string) => void; signal?: AbortSignal | undefined },
   work: () => Promise<T>,
 ): Promise<T> {
-  const mine = `${file}.${randomUUID()}`;
-  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime: await startTimeOf(process.pid) }));
+  const deadline = Date.now() + patienceMs;
+  for (let told = false; !(await claim(file)); await sleep(100)) {
+    signal?.throwIfAborted();
+    const pid = (await holder(file))?.pid;
+    if (!told && pid) log?.(`waiting for process ${pid}, which holds ${file}`);
+    told ||= pid !== undefined;
+    if (Date.now() > deadline) {
+      throw new CutoverError(
+        'held',
+        `${file} is held by process ${pid}`,
+        'Wait until that process has ended, or end it.',
+      );
+    }
+  }
   try {
-    const deadline = Date.now() + patienceMs;
-    for (let told = false; !(await claim(file, mine)); await sleep(100)) {
-      signal?.throwIfAborted();
-      const pid = (await holder(file))?.pid;
-      if (!told && pid) log?.(`waiting for process ${pid}, which holds ${file}`);
-      told ||= pid !== undefined;
-      if (Date.now() > deadline) {
-        throw new CutoverError(
-          'held',
-          `${file} is held by process ${pid}`,
-          'Wait until that process has ended, or end it.',
-        );
-      }
-    }
-    try {
-      return await work();
-    } finally {
-      await rm(file, { force: true });
-    }
+    return await work();
   } finally {
-    await rm(mine, { force: true });
+    await rm(file, { force: true });
   }
 }
 
 /** link(2) makes the file appear whole and fails when it is there: one winner, no half-written holder. */
-async function claim(file: string, mine: string): Promise<boolean> {
-  if (await linked(mine, file)) return true;
-  const other = await holder(file);
-  if (other === undefined || (await isRunning(other))) return false;
-  // The dead holder's file is moved away under our name; should a rival have been faster, its lock goes back.
+async function claim(file: string): Promise<boolean> {
+  const mine = `${file}.${randomUUID()}`;
   const taken = `${mine}.stale`;
+  const startTime = await startTimeOf(process.pid);
   try {
-    await rename(file, taken);
-  } catch {
-    return false;
+    await writeFile(mine, JSON.stringify({ pid: process.pid, startTime }));
+    if (await linked(mine, file)) return true;
+    const other = await holder(file);
+    if (other === undefined || (await isRunning(other))) return false;
+    // The dead holder's file is moved away under our name; should a rival have been faster, its lock goes back.
+    if (!(await renamed(file, taken))) return false;
+    const moved = await holder(taken);
+    if (moved && (await isRunning(moved))) await linked(taken, file);
+    return await linked(mine, file);
+  } finally {
+    for (const name of [mine, taken]) await rm(name, { force: true });
   }
-  const moved = await holder(taken);
-  if (moved && (await isRunning(moved))) await linked(taken, file);
-  await rm(taken, { force: true });
-  return linked(mine, file);
 }
 
-async function linked(from: string, to: string): Promise<boolean> {
+function linked(from: string, to: string): Promise<boolean> {
+  return unless('EEXIST', link(from, to));
+}
+
+/** false: a rival has moved the file away first. */
+function renamed(from: string, to: string): Promise<boolean> {
+  return unless('ENOENT', rename(from, to));
+}
+
+async function unless(code: string, work: Promise<void>): Promise<boolean> {
   try {
-    await link(from, to);
+    await work;
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === code) return false;
     throw error;
   }
 }

@@ -127,12 +127,12 @@ async function makeTree(cache: string, { log, signal }: Options): Promise<string
 async function download(work: string, { log, signal }: Options): Promise<string[]> {
   const mirrors = debianMirrors(await machineSources());
   if (mirrors.length === 0) throw unavailable('this machine has no mirror of Debian in its apt sources');
+  const keyring = await debianKeyring();
   const failures: string[] = [];
   for (const mirror of mirrors) {
-    signal?.throwIfAborted();
     try {
       log?.(`reading the package index of Debian ${suite} from ${withoutLogins(mirror)}`);
-      const apt = await privateApt(work, mirror, signal);
+      const apt = await privateApt(work, mirror, keyring, signal);
       await apt(['apt-get', 'update', '--error-on=any', '-q']);
       const depends = await apt([
         'apt-cache',
@@ -148,6 +148,7 @@ async function download(work: string, { log, signal }: Options): Promise<string[
       await apt(['apt-get', 'download', '-q', ...packages]);
       return await readdir(join(work, 'debs'));
     } catch (error) {
+      signal?.throwIfAborted();
       if (!(error instanceof CutoverError)) throw error;
       failures.push(`${withoutLogins(mirror)}: ${error.message}`);
     }
@@ -156,7 +157,7 @@ async function download(work: string, { log, signal }: Options): Promise<string[
 }
 
 /** apt with state, cache, sources and dpkg status of its own; only network settings and logins are the machine's. */
-async function privateApt(work: string, mirror: string, signal: AbortSignal | undefined) {
+async function privateApt(work: string, mirror: string, keyring: string, signal: AbortSignal | undefined) {
   const folder = join(work, 'apt');
   await rm(folder, { recursive: true, force: true });
   for (const name of ['state/lists/partial', 'cache/archives/partial', 'none']) {
@@ -171,7 +172,7 @@ async function privateApt(work: string, mirror: string, signal: AbortSignal | un
       `URIs: ${mirror}`,
       `Suites: ${suite}`,
       'Components: main',
-      `Signed-By: ${await debianKeyring()}`,
+      `Signed-By: ${keyring}`,
       '',
     ].join('\n'),
     { mode: 0o600 },

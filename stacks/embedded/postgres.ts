@@ -13,6 +13,9 @@ const slot = 'replica';
 /** Crash recovery replays at most `max_wal_size`, a few minutes on a slow disk. */
 const startTimeoutMs = 600_000;
 
+/** Until a replica that answers has found its primary. */
+const replicationTimeoutMs = 60_000;
+
 /** Primary, then replica: makes what is not there yet, starts what does not run, waits until both answer. */
 export async function upPostgres(context: Context): Promise<void> {
   const [primary, replica] = context.state.servers.filter(({ kind }) => kind === 'postgres') as [
@@ -32,18 +35,28 @@ export async function upPostgres(context: Context): Promise<void> {
     replica.made = true;
     await context.save();
   }
-  const { passwords } = context.state;
+  const conninfo = {
+    host: '127.0.0.1',
+    port: primary.port,
+    user: 'replicator',
+    password: context.state.passwords.replicator,
+    application_name: slot,
+    sslmode: 'verify-full',
+    sslrootcert: configFile(context.state, 'ca.pem'),
+  };
+  const pairs = Object.entries(conninfo).map(
+    ([key, value]) => `${key}='${`${value}`.replace(/[\\']/g, '\\$&')}'`,
+  );
   await writeSettings(context, replica, [
-    `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=replicator password=${passwords.replicator} ` +
-      `application_name=${slot} sslmode=verify-full sslrootcert=${configFile(context.state, 'ca.pem')}'`,
-    `primary_slot_name = '${slot}'`,
+    `primary_conninfo = ${quote(pairs.join(' '))}`,
+    `primary_slot_name = ${quote(slot)}`,
   ]);
   await startPostgres(context, replica);
   await ready(context, replica, context.state.platform.replica);
   await waitFor(
     'the replica does not stream',
     () => asSuperuser(context.state.platform.postgres, streaming),
-    { servers: [primary, replica], timeoutMs: startTimeoutMs, signal: context.signal },
+    { servers: [primary, replica], timeoutMs: replicationTimeoutMs, signal: context.signal },
   );
 }
 
@@ -113,8 +126,8 @@ async function writeSettings(context: Context, server: Server, more: readonly st
     `port = ${server.port}`,
     "unix_socket_directories = ''",
     'ssl = on',
-    `ssl_cert_file = '${configFile(context.state, 'server.pem')}'`,
-    `ssl_key_file = '${configFile(context.state, 'server.key')}'`,
+    `ssl_cert_file = ${quote(configFile(context.state, 'server.pem'))}`,
+    `ssl_key_file = ${quote(configFile(context.state, 'server.key'))}`,
     "password_encryption = 'scram-sha-256'",
     "shared_preload_libraries = 'timescaledb'",
     'timescaledb.telemetry_level = off',
@@ -152,6 +165,11 @@ async function writeSettings(context: Context, server: Server, more: readonly st
   await writeConfig(context, `${server.name}.conf`, lines(settings));
 }
 
+/** A string in postgresql.conf. */
+function quote(value: string): string {
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
 function lines(items: readonly string[]): string {
   return items.map((item) => `${item}\n`).join('');
 }
@@ -175,8 +193,9 @@ async function ready(context: Context, server: Server, url: string): Promise<voi
       return await asSuperuser(url, async () => true as const);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      // 57P03: starting up, or recovering.
-      if (['ECONNREFUSED', 'ECONNRESET', '57P03'].includes(code ?? '')) return undefined;
+      // 57P03: starting up, or recovering. A busy machine may also be slow to answer.
+      if (['ECONNREFUSED', 'ECONNRESET', '57P03'].includes(code ?? '') || /timeout/.test(message))
+        return undefined;
       throw new CutoverError(
         'target',
         `PostgreSQL ${server.name} on port ${server.port} refuses us: ${message}`,
@@ -195,7 +214,7 @@ async function ready(context: Context, server: Server, url: string): Promise<voi
 /** Whether the replica receives the primary's log; it may still be behind. */
 async function streaming(client: pg.Client): Promise<true | undefined> {
   const { rowCount } = await client.query(
-    "SELECT FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'",
+    "SELECT FROM pg_stat_replication WHERE application_name = $1 AND state IN ('catchup', 'streaming')",
     [slot],
   );
   return rowCount === 1 || undefined;

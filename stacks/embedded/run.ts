@@ -41,7 +41,7 @@ export async function run(command: readonly string[], options: RunOptions): Prom
   signal?.removeEventListener('abort', end);
   signal?.throwIfAborted();
   if (check && output.exitCode !== 0) {
-    const reason = tail(output.stderr) || output.message;
+    const reason = tail(output.stderr || output.stdout) || output.message;
     throw new CutoverError(
       'prerequisite',
       `${command[0]} ended with ${output.exitCode ?? output.signal}: ${withoutLogins(reason)}`,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { chown, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CutoverError } from '../../jobs/errors.ts';
@@ -84,6 +84,9 @@ export async function readState(home: string): Promise<State | undefined> {
 export async function writeState(home: string, content: State): Promise<void> {
   const file = join(home, 'state.json');
   await writeFile(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
+  // root may lend a hand in another user's home, which stays theirs.
+  const owner = await stat(file).catch(() => undefined);
+  if (owner && owner.uid !== process.getuid!()) await chown(`${file}.new`, owner.uid, owner.gid);
   await rename(`${file}.new`, file);
 }
 

@@ -7,16 +7,18 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { createClient, createCluster } from 'redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Platform } from '../../jobs/platform.ts';
-import { extensions } from '../../stacks/embedded/binaries.ts';
+import { asOther } from '../../stacks/embedded/account.ts';
+import { extensions, installed } from '../../stacks/embedded/binaries.ts';
 import { down, proveRedis, proveReplica, up } from '../../stacks/embedded/index.ts';
 import { isFree } from '../../stacks/embedded/ports.ts';
 import { readState, type Server, type State } from '../../stacks/embedded/state.ts';
 import { makeTls } from '../../stacks/embedded/tls.ts';
 
-// A home of its own, because these tests stop, break and delete servers; the packages are those of the other tests.
-const home = resolve('.cutover/test-embedded');
+// A home of its own, because these tests stop, break and delete servers; its name wants quoting in every settings file
+// and in URLs. The packages are those of the other tests.
+const home = resolve(`.cutover/test embedded's`);
 const cache = resolve('.cutover/cache');
 
 async function state(): Promise<State> {
@@ -136,7 +138,7 @@ describe('the platform', () => {
 
   test('has every extension that the systems need, on its TimescaleDB server', async () => {
     const url = inDatabase(platform.timescale);
-    for (const name of extensions) await query(url, `CREATE EXTENSION "${name}"`);
+    for (const name of extensions) await query(url, `CREATE EXTENSION IF NOT EXISTS "${name}"`);
     const rows = await query(url, 'SELECT extname FROM pg_extension');
     expect(rows.map(({ extname }) => extname)).toEqual(expect.arrayContaining([...extensions]));
     expect(await query(url, "SELECT '[1,2]'::vector <-> '[1,4]'::vector AS distance")).toEqual([
@@ -148,6 +150,7 @@ describe('the platform', () => {
 
   test('knows Japanese: trigrams and case by Unicode', async () => {
     const url = inDatabase(platform.postgres);
+    await query(url, 'CREATE EXTENSION IF NOT EXISTS pg_trgm');
     const [row] = await query(
       url,
       "SELECT cardinality(show_trgm('東京都')) AS trigrams, upper('ä') AS upper",
@@ -229,6 +232,25 @@ describe('the platform', () => {
       const libraries = [...new Set(maps.match(/\/\S+\.so\b\S*/g))];
       expect(libraries.length).toBeGreaterThan(5);
       expect(libraries.filter((file) => !file.startsWith(join(cache, tree)))).toEqual([]);
+    }
+  });
+
+  test('servers on PATH are used if they have all we need', async (context) => {
+    const { account } = await state();
+    const [tree] = (await readdir(cache)).filter((name) => name.startsWith('trixie-'));
+    if (!tree) return context.skip();
+    const programs = join(cache, tree, 'usr/bin');
+    const postgres = join(cache, tree, 'usr/lib/postgresql/17/bin');
+    const asked = asOther(account);
+    try {
+      vi.stubEnv('PATH', `${postgres}:${programs}:/usr/bin:/bin`);
+      expect(await installed(asked)).toMatchObject({ postgres, redisServer: join(programs, 'redis-server') });
+      vi.stubEnv('PATH', `${postgres}:/usr/bin:/bin`);
+      expect(await installed(asked)).toBeUndefined();
+      vi.stubEnv('PATH', `${programs}:/usr/bin:/bin`);
+      expect(await installed(asked)).toBeUndefined();
+    } finally {
+      vi.unstubAllEnvs();
     }
   });
 

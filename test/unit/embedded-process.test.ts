@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -32,6 +32,15 @@ describe('a process', () => {
     const process_ = await sleeper();
     expect(await isRunning(process_)).toBe(true);
     expect(await isRunning({ ...process_, startTime: process_.startTime - 1 })).toBe(false);
+  });
+
+  test('may have any name, and started after us', async () => {
+    const program = join(folder, 'a) Z 1 (b');
+    await copyFile('/bin/sleep', program);
+    const child = spawn(program, ['600'], { stdio: 'ignore' });
+    children.push(child);
+    await once(child, 'spawn');
+    expect(await startTimeOf(child.pid!)).toBeGreaterThan((await startTimeOf(process.pid))!);
   });
 
   test('another one with its number is not ended', async () => {

@@ -13,7 +13,7 @@ import type { SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import { int8, text as pgText } from '../../engine/pg-types.ts';
 import { barTime, pastTime, shiftedCopies } from './bars.ts';
 import { gaps, layout } from './checks.ts';
-import { canonical, canonicalSql, preferCanonical, SYMBOLS, TIMEFRAMES } from './symbols.ts';
+import { canonical, preferCanonical, SYMBOLS, TIMEFRAMES } from './symbols.ts';
 
 const symbol = canonical('symbol', SYMBOLS, 'H1');
 const timeframe = canonical('timeframe', TIMEFRAMES, 'H13');
@@ -35,11 +35,11 @@ const backtest = reference('backtest_result_id', int8, {
 });
 
 /** Tables of the legacy application that have no time dimension keep their integer id as the key. */
-const byId = (mapping: Omit<TableMapping, 'key' | 'extra' | 'orderBy'>): TableMapping => ({
+const byId = (mapping: Omit<TableMapping, 'key' | 'extra' | 'order'>): TableMapping => ({
   ...mapping,
   key: ['id'],
   extra: 'extra',
-  orderBy: ['id'],
+  order: { by: ['id'] },
 });
 
 const tables: readonly TableMapping[] = [
@@ -47,7 +47,7 @@ const tables: readonly TableMapping[] = [
     table: 'ohlcv_data',
     entity: 'ohlcv_data',
     key: ['symbol', 'timeframe', 'timestamp'],
-    orderBy: [canonicalSql('symbol', SYMBOLS), canonicalSql('timeframe', TIMEFRAMES), 'timestamp'],
+    order: { series: { symbol: SYMBOLS, timeframe: TIMEFRAMES }, by: ['timestamp'] },
     fields: [
       ...symbol,
       ...timeframe,
@@ -69,7 +69,7 @@ const tables: readonly TableMapping[] = [
     table: 'funding_rate_data',
     entity: 'funding_rate_data',
     key: ['symbol', 'funding_timestamp'],
-    orderBy: [canonicalSql('symbol', SYMBOLS), 'funding_timestamp'],
+    order: { series: { symbol: SYMBOLS }, by: ['funding_timestamp'] },
     fields: [
       ...symbol,
       pastTime('funding_timestamp'),
@@ -91,7 +91,7 @@ const tables: readonly TableMapping[] = [
     table: 'open_interest_data',
     entity: 'open_interest_data',
     key: ['symbol', 'data_timestamp'],
-    orderBy: [canonicalSql('symbol', SYMBOLS), 'data_timestamp'],
+    order: { series: { symbol: SYMBOLS }, by: ['data_timestamp'] },
     fields: [
       ...symbol,
       pastTime('data_timestamp'),

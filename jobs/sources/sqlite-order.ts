@@ -1,0 +1,56 @@
+import type Database from 'libsql';
+import type { SourceOrder } from '../engine/mapping.ts';
+
+/** A part of a table that the engine yields in key order by itself. */
+export interface Stretch {
+  /** SQL condition, with a `?` for each of `values`. */
+  readonly where: string;
+  readonly values: readonly Buffer[];
+  readonly count: number;
+}
+
+const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/**
+ * The table as stretches whose sequence is key order: one a series, with all spellings of its name together. Rows whose
+ * series columns are not text come last; their records are defective, whatever their order.
+ */
+export function stretchesOf(
+  db: Database.Database,
+  table: string,
+  order: SourceOrder,
+  count: number,
+): Stretch[] {
+  const columns = Object.keys(order.series ?? {});
+  if (columns.length === 0) return [{ where: 'true', values: [], count }];
+  const isText = columns.map((column) => `typeof(${quote(column)}) = 'text'`).join(' and ');
+  const names = columns.map(quote).join(', ');
+  const found = db
+    .prepare(
+      `select count(*), ${columns.map((column) => `cast(${quote(column)} as blob)`).join(', ')}
+       from ${quote(table)} where ${isText} group by ${names}`,
+    )
+    .raw(true)
+    .all() as unknown as [number, ...Buffer[]][];
+  // A NUL separates, as nothing that is stored contains one and it sorts before everything else.
+  const series = new Map<string, { key: Buffer; spellings: Buffer[][]; count: number }>();
+  for (const [n, ...spelling] of found) {
+    const stored = spelling.map((text, i) => order.series![columns[i]!]!.get(text.toString()) ?? text);
+    const key = Buffer.concat(stored.flatMap((text) => [Buffer.from(text), Buffer.from([0])]));
+    const of = series.get(key.toString('latin1')) ?? { key, spellings: [], count: 0 };
+    of.spellings.push(spelling);
+    of.count += n;
+    series.set(key.toString('latin1'), of);
+  }
+  // A blob never equals a text in SQLite, hence the cast of the bound bytes.
+  const one = `(${columns.map((column) => `${quote(column)} = cast(? as text)`).join(' and ')})`;
+  const stretches: Stretch[] = [...series.values()]
+    .sort((a, b) => a.key.compare(b.key))
+    .map((each) => ({
+      where: each.spellings.map(() => one).join(' or '),
+      values: each.spellings.flat(),
+      count: each.count,
+    }));
+  const rest = count - stretches.reduce((sum, stretch) => sum + stretch.count, 0);
+  return rest === 0 ? stretches : [...stretches, { where: `not (${isText})`, values: [], count: rest }];
+}

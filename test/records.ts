@@ -1,0 +1,79 @@
+import { bigint, text } from '../jobs/engine/contracts.ts';
+import { type CopyBuffer, endOfRow, fieldsOf } from '../jobs/engine/copy-buffer.ts';
+import type { Field, Note, RowScope, TableMapping } from '../jobs/engine/mapping.ts';
+import { Reject } from '../jobs/engine/reject.ts';
+import type { OrderedReader, Raw, SourceRecord } from '../jobs/sources/source.ts';
+
+/** A record with these fields; one that is undefined is missing. */
+export function record(
+  fields: Readonly<Record<string, Raw>>,
+  locator = 'things[0]',
+  defect?: SourceRecord['defect'],
+): SourceRecord {
+  const names = Object.keys(fields).filter((name) => fields[name] !== undefined);
+  return {
+    locator,
+    defect,
+    get: (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined),
+    fields: () => names,
+    payload: (leftOut) => `{${names.filter((name) => !leftOut.has(name)).join(',')}}`,
+  };
+}
+
+/** A source that has these records in this order, and hands them out in blocks of three. */
+export function readerOf(records: readonly SourceRecord[], missingIsNotNull = true): OrderedReader {
+  return {
+    entity: 'things',
+    missingIsNotNull,
+    count: records.length,
+    async *blocks(from) {
+      for (let at = from; at < records.length; at += 3) yield records.slice(at, at + 3);
+    },
+    close: async () => {},
+  };
+}
+
+/** A mapping of `things` with the key `id` and a text, some of it changed. */
+export function mappingOf(changes: Partial<TableMapping> = {}): TableMapping {
+  return {
+    table: 'things',
+    entity: 'things',
+    key: ['id'],
+    fields: [bigint('id'), text('name', { nullable: true })],
+    extra: 'extra',
+    ...changes,
+  };
+}
+
+/** What a contract is given beside the value, and what it noted. */
+export function scopeOf(
+  fields: Readonly<Record<string, Raw>> = {},
+  parents: Readonly<Record<string, unknown>> = {},
+): RowScope & { readonly notes: Note[] } {
+  const notes: Note[] = [];
+  return {
+    notes,
+    raw: (name) => fields[name],
+    note: (rule, path, was) => notes.push({ rule, path, was }),
+    parent: (entity, name) => parents[`${entity} ${name}`],
+  };
+}
+
+/** What a contract makes of a value: its reason code when it refuses it. */
+export function outcome(field: Field, raw: Raw, scope: RowScope = scopeOf()): unknown {
+  try {
+    return field.convert(raw, scope);
+  } catch (error) {
+    if (error instanceof Reject) return error.code;
+    throw error;
+  }
+}
+
+/** The rows of a buffer, each as its fields in hexadecimal; null for SQL NULL. */
+export function rowsIn(buffer: CopyBuffer): (string | null)[][] {
+  const rows: (string | null)[][] = [];
+  for (let at = 0; at < buffer.length; at = endOfRow(buffer.bytes, at, buffer.length)) {
+    rows.push(fieldsOf(buffer.bytes, at).map((field) => field?.toString('hex') ?? null));
+  }
+  return rows;
+}
