@@ -33,6 +33,8 @@ export interface Comparison {
 
 /** Values longer than this are cut in a divergence. */
 const SHOWN = 200;
+/** Characters before the place where two long values begin to differ. */
+const LEAD = 40;
 
 /**
  * Compares every field of every row: the source, converted again from the snapshot, against the table, both in key
@@ -117,13 +119,8 @@ export async function compareTable(
           const a = expected[f]!;
           const b = actual[f]!;
           if (a === b || (a && b && (a.equals(b) || types[f]!.same?.(a, b)))) continue;
-          tell({
-            key: keyText(expected),
-            field: columns[f]!,
-            source: show(a, f),
-            target: show(b, f),
-            kind: 'changed',
-          });
+          const [source, target] = excerpts(a && types[f]!.show(a), b && types[f]!.show(b));
+          tell({ key: keyText(expected), field: columns[f]!, source, target, kind: 'changed' });
         }
       }
       has = target.next() || (await step());
@@ -140,6 +137,16 @@ export async function compareTable(
   return result;
 }
 
-function cut(text: string): string {
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}… (${text.length} characters)` : text;
+/** Two values that differ; of long ones the part where they begin to. */
+function excerpts(a: string | null, b: string | null): [string | null, string | null] {
+  let at = 0;
+  while (a && b && at < a.length && a[at] === b[at]) at++;
+  return [a && cut(a, at), b && cut(b, at)];
+}
+
+/** @param at place that must be seen */
+function cut(text: string, at = 0): string {
+  if (text.length <= SHOWN) return text;
+  const from = at < SHOWN - LEAD ? 0 : at - LEAD;
+  return `${from > 0 ? '…' : ''}${text.slice(from, from + SHOWN)}… (${text.length} characters)`;
 }

@@ -6,10 +6,21 @@ import type pg from 'pg';
 
 const JOBS = fileURLToPath(new URL('..', import.meta.url));
 
-/** SHA-256 of the code that decides what a record becomes: engine, sources and the system's mapping. */
-export async function codeDigest(system: string): Promise<string> {
+const digests = new Map<string, Promise<string>>();
+
+/**
+ * SHA-256 of the code that decides what a record becomes: engine, sources and the system's mapping. Read once a process,
+ * which goes on running what it has loaded whatever becomes of the files.
+ */
+export function codeDigest(system: string): Promise<string> {
+  const known = digests.get(system) ?? digestOf(['engine', 'sources', join('systems', system)]);
+  digests.set(system, known);
+  return known;
+}
+
+async function digestOf(folders: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
-  for (const folder of ['engine', 'sources', join('systems', system)]) {
+  for (const folder of folders) {
     const entries = await readdir(join(JOBS, folder), { withFileTypes: true, recursive: true });
     const files = entries
       .filter((entry) => entry.isFile())

@@ -112,7 +112,7 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
     {
       name: 'a note in extra that was dropped',
       table: 'backtest_results',
-      where: 'extra is not null order by id limit 1',
+      where: 'length(extra::text) < 200 order by id limit 1',
       column: 'extra',
       to: 'null',
       target: null,

@@ -107,8 +107,7 @@ it('text, as a string and as bytes', () => {
 describe('jsonb', () => {
   const document = (text: string) => encodeJsonb(parseJson(Buffer.from(text)).value);
   // `jsonb_send('{"b": 1.50, "a": "é", "aa": [null, true]}')`
-  const hex =
-    '017b2261223a2022c3a9222c202262223a20312e35302c20226161223a205b6e756c6c2c20747275655d7d';
+  const hex = '017b2261223a2022c3a9222c202262223a20312e35302c20226161223a205b6e756c6c2c20747275655d7d';
 
   it('is sent as the server sends it', () => {
     expect(sent(pg.jsonb, document('{"b":1.50,"a":"\\u00e9","aa":[null,true]}'))).toBe(hex);
