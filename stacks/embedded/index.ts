@@ -69,7 +69,8 @@ async function upCluster(context: Context, moved: readonly Server[]): Promise<vo
   const nodes = redisNodes(context);
   if (nodes.every((node) => node.made)) return upRedis(context, moved);
   await makeRedis(context);
-  context.log((await prove(context, context.state.platform)).failover);
+  const { slots, masters, replicas, failover } = await prove(context, context.state.platform);
+  context.log(`Redis cluster proved: ${slots} slots, ${masters} masters, ${replicas} replicas; ${failover}`);
   for (const node of nodes) node.made = true;
   await context.save();
 }
