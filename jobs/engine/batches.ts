@@ -1,7 +1,7 @@
 import type { OrderedReader, SourceRecord } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { compareKeys } from './key-order.ts';
-import type { DuplicateVerdict, KeyedRow, TableMapping } from './mapping.ts';
+import type { DuplicateVerdict, KeyedRow, Note, TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 import { Reject } from './reject.ts';
 import { RowConverter } from './row-converter.ts';
@@ -37,7 +37,7 @@ export interface Batch {
   payload(i: number): string;
   readonly rejected: readonly Rejected[];
   readonly merged: readonly Merged[];
-  /** Notes by rule. */
+  /** Notes of the rows, by rule. */
   readonly notes: Readonly<Record<string, number>>;
   /** Positions in the reader's order: [from, to). */
   readonly from: number;
@@ -87,7 +87,7 @@ export async function* batches(
   let records: SourceRecord[] = [];
   let rejected: Rejected[] = [];
   let merged: Merged[] = [];
-  let notes: Record<string, number> = {};
+  let noted: (readonly Note[])[] = [];
   let from = begin;
   let position = warmUp;
   let open: Open | undefined;
@@ -111,7 +111,7 @@ export async function* batches(
       payload: (i) => kept[i]!.payload(leftOut),
       rejected,
       merged,
-      notes,
+      notes: countByRule(noted),
       from,
       to: upTo,
       last,
@@ -121,9 +121,14 @@ export async function* batches(
     records = [];
     rejected = [];
     merged = [];
-    notes = {};
+    noted = [];
     from = upTo;
     return batch;
+  };
+  // What the warm-up made belongs to batches that are committed already.
+  const forgetWarmUp = () => {
+    take(begin, false);
+    open = undefined;
   };
   const reject = (record: SourceRecord, reason: Reject) => {
     rejected.push({
@@ -137,11 +142,7 @@ export async function* batches(
 
   for await (const block of reader.blocks(warmUp)) {
     for (const record of block) {
-      if (position === begin) {
-        // What the warm-up made belongs to batches that are committed already.
-        take(begin, false);
-        open = undefined;
-      }
+      if (position === begin) forgetWarmUp();
       const start = rows.length;
       try {
         converter.convert(record, rows);
@@ -154,7 +155,6 @@ export async function* batches(
         continue;
       }
       const { values } = converter;
-      for (const { rule } of converter.notes) notes[rule] = (notes[rule] ?? 0) + 1;
 
       const order = open === undefined ? 1 : compareKeys(rows.bytes, start, rows.bytes, open.start, keyOrder);
       if (order < 0) {
@@ -173,12 +173,14 @@ export async function* batches(
         const rowStart = starts.length === 0 ? 0 : start;
         starts.push(rowStart);
         records.push(record);
+        noted.push(converter.notes);
         register(values, values);
         open = { record, start: rowStart, values };
       }
       position++;
     }
   }
+  if (position === begin) forgetWarmUp();
   yield take(position, true);
 
   /** Decides between the open row and a later record with its key. */
@@ -203,6 +205,7 @@ export async function* batches(
       first.record = record;
       first.values = values;
       records[records.length - 1] = record;
+      noted[noted.length - 1] = converter.notes;
     } else {
       rows.truncate(start);
       register(values, first.values);
@@ -222,6 +225,12 @@ export async function* batches(
       );
     }
   }
+}
+
+function countByRule(noted: readonly (readonly Note[])[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const notes of noted) for (const { rule } of notes) counts[rule] = (counts[rule] ?? 0) + 1;
+  return counts;
 }
 
 function firstWins(_first: KeyedRow, _second: KeyedRow, identical: boolean): DuplicateVerdict {

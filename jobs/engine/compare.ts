@@ -107,6 +107,11 @@ export async function compareTable(
         }
         continue;
       }
+      if (inQuarantine) {
+        extra();
+        has = target.next() || (await step());
+        continue;
+      }
       result.rows++;
       result.fields += columns.length;
       const same =

@@ -153,9 +153,15 @@ export function double(column: string, options: FieldOptions & { infinite?: stri
   );
 }
 
-function doubleOf(raw: Raw, field: string): number {
+/** The double that a number means; one that no double is near to is out of range, as it is for PostgreSQL. */
+export function doubleOf(raw: Raw, field: string): number {
   if (typeof raw === 'number') return raw;
-  if (raw instanceof JsonNumber) return Number(raw.text);
+  if (raw instanceof JsonNumber) {
+    const value = Number(raw.text);
+    const lost = Number.isFinite(value) ? value === 0 && /^[^eE]*[1-9]/.test(raw.text) : raw.isFinite;
+    if (lost) throw new Reject('OUT_OF_RANGE', field, describe(raw));
+    return value;
+  }
   if (typeof raw === 'bigint') {
     const value = Number(raw);
     if (BigInt(value) === raw) return value;
@@ -231,6 +237,7 @@ function parseStored(raw: Buffer, field: string): JsonValue {
   try {
     parsed = parseJson(raw);
   } catch (error) {
+    if (!isUtf8(raw)) throw new Reject('INVALID_UTF8', field, 'bytes that are not UTF-8');
     throw new Reject('BAD_JSON', field, (error as Error).message);
   }
   const issue = parsed.issues.find((each) => each.code !== 'NON_FINITE');

@@ -44,7 +44,7 @@ select c.relname, 'constraint', k.conname, pg_get_constraintdef(k.oid)
 from pg_constraint k join pg_class c on c.oid = k.conrelid
 where c.relnamespace = 'public'::regnamespace
 union all
-select c.relname, 'trigger', t.tgname, pg_get_triggerdef(t.oid)
+select c.relname, 'trigger', t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
 from pg_trigger t join pg_class c on c.oid = t.tgrelid
 where c.relnamespace = 'public'::regnamespace and not t.tgisinternal
 order by 1, 2, 3, 4`;

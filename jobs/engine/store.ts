@@ -14,6 +14,8 @@ export interface OpenStore {
   reader(mapping: TableMapping, parents: Parents): Promise<OrderedReader>;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
+  /** The files of a store that has no engine, by collection. */
+  readonly files?: Readonly<Record<string, string>> | undefined;
   close(): Promise<void>;
 }
 
@@ -33,10 +35,12 @@ export async function openStore(
     };
   }
   await mkdir(scratch, { recursive: true });
+  const fileOf = (collection: string) => join(snapshot.folder, layout.collections[collection]!.file);
   return {
+    files: Object.fromEntries(Object.keys(layout.collections).map((name) => [name, fileOf(name)])),
     async reader(mapping, parents) {
-      const { file, partsOr } = layout.collections[mapping.entity]!;
-      const collection = new JsonCollection(mapping.entity, join(snapshot.folder, file), partsOr);
+      const { partsOr } = layout.collections[mapping.entity]!;
+      const collection = new JsonCollection(mapping.entity, fileOf(mapping.entity), partsOr);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },
     close: () => rm(scratch, { recursive: true, force: true }),

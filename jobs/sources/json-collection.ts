@@ -114,8 +114,9 @@ class JsonDocument implements SourceRecord {
   payload(leftOut: ReadonlySet<string>): string {
     // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
     const text = this.bytes.toString('utf8');
-    for (const name of leftOut) if (text.includes(name)) return writeJson(this.value, leftOut);
-    return text;
+    // An escape can spell a name in another way.
+    const traces = leftOut.size > 0 ? [...leftOut, '\\u'] : [];
+    return traces.some((trace) => text.includes(trace)) ? writeJson(this.value, leftOut) : text;
   }
 }
 

@@ -8,21 +8,21 @@ import { asRole, type StepContext } from './context.ts';
 
 /**
  * Applies the numbered SQL of the ledger and of the system, forward only, in one transaction; a file that was applied
- * and then changed is refused. Records the catalog's fingerprint, which verify compares.
+ * and then changed is refused. Records the fingerprint of the catalog that it made, which verify compares: what somebody
+ * changed by hand does not become right by a step that runs again.
  */
 export async function schema(context: StepContext): Promise<void> {
   const { system, dryRun, report } = context;
   await asRole(context, 'owner', async (client) => {
     await client.query('begin');
-    await migrate(client, 'ledger', 'migration.ledger_version');
+    const ledger = await migrate(client, 'ledger', 'migration.ledger_version');
     await client.query(await sqlFile('roles/3-ledger.sql', { prefix: system.rolePrefix }));
-    await migrate(client, system.name, 'migration.schema_version');
-    const digest = await catalogDigest(client);
-    await client.query(
-      `insert into migration.fingerprint (digest) select $1
-       where $1 is distinct from (select digest from migration.fingerprint order by id desc limit 1)`,
-      [digest],
-    );
+    const tables = await migrate(client, system.name, 'migration.schema_version');
+    if (ledger + tables > 0) {
+      await client.query('insert into migration.fingerprint (digest) values ($1)', [
+        await catalogDigest(client),
+      ]);
+    }
     await client.query(dryRun ? 'rollback' : 'commit');
     if (system.extensions.includes('timescaledb')) {
       const edition = await editionOf(client);
@@ -44,7 +44,8 @@ export async function editionOf(client: pg.Client): Promise<'timescale' | 'apach
   return license === 'timescale' ? 'timescale' : license === null ? 'none' : 'apache';
 }
 
-async function migrate(client: pg.Client, folder: string, schemaTable: string): Promise<void> {
+/** @returns how many files were applied */
+async function migrate(client: pg.Client, folder: string, schemaTable: string): Promise<number> {
   const postgrator = new Postgrator({
     driver: 'pg',
     migrationPattern: join(SQL, folder, '*.do.*.sql'),
@@ -54,7 +55,7 @@ async function migrate(client: pg.Client, folder: string, schemaTable: string): 
     execSqlScript: async (text) => void (await client.query(text)),
   });
   try {
-    await postgrator.migrate();
+    return (await postgrator.migrate()).length;
   } catch (error) {
     if (!/checksum/i.test((error as Error).message)) throw error;
     throw new CutoverError(

@@ -35,12 +35,19 @@ export async function status(context: StepContext): Promise<void> {
         `last writer: ${target[0].holder} since ${target[0].held_since?.toISOString()}, fence ${target[0].fence}`,
       );
     }
-    const { rows: proofs } = await client.query<{ finished_at: Date; differences: string; snapshot: string }>(
-      'select finished_at, differences, snapshot from migration.verification order by id desc limit 1',
+    const { rows: proofs } = await client.query<{
+      finished_at: Date;
+      differences: string;
+      failed: string;
+      snapshot: string;
+    }>(
+      `select finished_at, differences, snapshot,
+         (select count(*) from jsonb_array_elements(checks) as c where not (c ->> 'ok')::boolean) as failed
+       from migration.verification order by id desc limit 1`,
     );
     report.remarks.push(
       proofs[0]
-        ? `verified ${proofs[0].finished_at.toISOString()}: ${proofs[0].differences} differences, snapshot ${proofs[0].snapshot}`
+        ? `verified ${proofs[0].finished_at.toISOString()}: ${proofs[0].differences} differences, ${proofs[0].failed} failed checks, snapshot ${proofs[0].snapshot}`
         : 'never verified',
     );
   });

@@ -17,6 +17,7 @@ import { Parents } from '../engine/parents.ts';
 import type { OpenStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
+import { readTwice } from '../sources/second-reader.ts';
 import { asRole, checkBudget, connectAs, identityOf, type StepContext, withStore } from './context.ts';
 
 /** So many divergences are listed; all are counted. */
@@ -40,7 +41,12 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
       withStore(context, async (store, snapshot) => {
         await client.query('begin isolation level repeatable read read only');
         const identity = await identityOf(context, snapshot, await catalogDigest(client));
-        const run = await findRun(client, identity);
+        const { rows: recorded } = await client.query<{ digest: string }>(
+          'select digest from migration.fingerprint order by id desc limit 1',
+        );
+        const schema = recorded[0]?.digest ?? 'nothing recorded';
+        // A catalog that was changed after the load is no reason not to look: a check below says so.
+        const run = (await findRun(client, identity)) ?? (await findRun(client, { ...identity, schema }));
         const progress = run ? await progressOf(client, run.id) : new Map<string, Progress>();
         if (!run || !isComplete(run, system.tables, progress, await removalsOf(client, run.id))) {
           throw new CutoverError(
@@ -94,7 +100,16 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
             await reader.close();
           }
         }
-        report.checks = await checksOf(context, client, store, run.id);
+        report.checks = [
+          ...(await checksOf(context, client, store, run.id)),
+          {
+            name: 'catalog is as the schema step left it',
+            table: '*',
+            ok: schema === identity.schema,
+            source: schema,
+            target: identity.schema,
+          },
+        ];
         await client.query('commit');
         await record(context, identity, startedAt, rows, divergences, guard);
       }),
@@ -132,6 +147,17 @@ async function checksOf(
     }
     results.push(...(await compareChecks(client, store.sqlite, system.checks ?? [], setAside)));
   }
+  for (const [collection, file] of Object.entries(store.files ?? {})) {
+    const read = await readTwice(file);
+    if (read)
+      results.push({
+        name: 'second reader',
+        table: collection,
+        ok: read.ok,
+        source: read.theirs,
+        target: read.ours,
+      });
+  }
   for (const check of system.targetChecks ?? []) {
     const { rows } = await client.query<unknown[]>({ text: check.sql, rowMode: 'array' });
     const found = String(rows[0]?.[0] ?? 'nothing');
@@ -154,20 +180,30 @@ async function checksOf(
     source: 'none loose',
     target: loose.map((row) => row.name).join(', ') || 'none loose',
   });
-  const { rows: recorded } = await client.query<{ digest: string }>(
-    'select digest from migration.fingerprint order by id desc limit 1',
-  );
-  const digest = await catalogDigest(client);
-  results.push({
-    name: 'catalog is as the schema step left it',
-    table: '*',
-    ok: recorded[0]?.digest === digest,
-    source: recorded[0]?.digest ?? 'nothing recorded',
-    target: digest,
-  });
+  results.push(...(await ledgerChecks(client, runId)));
   if (context.platform.replica !== undefined && system.server === 'postgres')
     results.push(...(await replicaChecks(context)));
   return results;
+}
+
+/** The records that the batches count as set aside are all there, one by one. */
+async function ledgerChecks(client: pg.Client, runId: string): Promise<CheckResult[]> {
+  const { rows } = await client.query<{ table_name: string; counted: string; kept: string }>(
+    `select table_name, quarantined || ' quarantined, ' || merged || ' merged' as counted,
+       (select count(*) from migration.quarantine as q
+        where q.run_id = p.run_id and q.table_name = p.table_name and replayed_at is null) || ' quarantined, '
+       || (select count(*) from migration.merged as m
+           where m.run_id = p.run_id and m.table_name = p.table_name) || ' merged' as kept
+     from migration.progress as p where run_id = $1 order by table_name`,
+    [runId],
+  );
+  return rows.map(({ table_name, counted, kept }) => ({
+    name: 'the ledger keeps what was set aside',
+    table: table_name,
+    ok: counted === kept,
+    source: counted,
+    target: kept,
+  }));
 }
 
 /** Source rows that are in quarantine or merged, by table; SQLite locators end with the rowid. */

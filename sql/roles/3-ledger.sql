@@ -1,2 +1,4 @@
 -- What the verifier may write: its findings and nothing else. Run as the owner, after the ledger's tables are made.
 grant insert on migration.verification, migration.divergence to {{prefix}}_verifier;
+-- And nobody else may: who loads can't say that the load is proved, nor what the catalog was.
+revoke insert, update on migration.verification, migration.divergence, migration.fingerprint from {{prefix}}_migrator;

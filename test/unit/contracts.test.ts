@@ -143,6 +143,8 @@ describe('doubles', () => {
     [number('1e-05'), 1e-5],
     [number('-0.0'), -0],
     [number('0.1'), 0.1],
+    [number('0e-400'), 0],
+    [number('2.5e-324'), 5e-324],
     [5n, 5],
     [2n ** 60n, 2 ** 60],
   ])('take %o', (raw, value) => {
@@ -165,6 +167,7 @@ describe('doubles', () => {
     [2n ** 53n + 1n, 'INEXACT_NUMBER'],
     [number('1e400'), 'OUT_OF_RANGE'], // no infinity in the source, so none in the target
     [number('-1e400'), 'OUT_OF_RANGE'],
+    [number('1e-400'), 'OUT_OF_RANGE'],
     ['1.5', 'WRONG_TYPE'],
     [bytes('n/a'), 'WRONG_TYPE'],
     [false, 'WRONG_TYPE'],
@@ -276,9 +279,7 @@ describe('JSON documents', () => {
   });
 
   it('bytes that are no UTF-8', () => {
-    expect(outcome(field, Buffer.concat([bytes('"'), BROKEN_UTF8, bytes('"')]))).toMatch(
-      /^(BAD_JSON|INVALID_UTF8)$/,
-    );
+    expect(outcome(field, Buffer.concat([bytes('"'), BROKEN_UTF8, bytes('"')]))).toBe('INVALID_UTF8');
   });
 });
 

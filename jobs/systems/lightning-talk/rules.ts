@@ -1,4 +1,4 @@
-import { checkedText, describe, stringOf, text } from '../../engine/contracts.ts';
+import { checkedText, describe, doubleOf, stringOf, text } from '../../engine/contracts.ts';
 import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
@@ -101,7 +101,7 @@ export function averageRating(column: string, from: string): Field {
     hazards: ['L13'],
     convert(raw, scope) {
       if (raw === undefined || raw === null) return null;
-      if (raw instanceof JsonNumber && raw.isFinite) return Number(raw.text);
+      if (raw instanceof JsonNumber && raw.isFinite) return doubleOf(raw, from);
       if (typeof raw === 'string' && /^\d+(\.\d+)?$/.test(raw)) {
         scope.note('L13', from, raw);
         return Number(raw);
