@@ -62,6 +62,8 @@ interface Open {
   record: SourceRecord;
   start: number;
   values: unknown[];
+  /** Values of all records with its key so far, itself included. */
+  group: unknown[][];
 }
 
 /**
@@ -175,7 +177,7 @@ export async function* batches(
         records.push(record);
         noted.push(converter.notes);
         register(values, values);
-        open = { record, start: rowStart, values };
+        open = { record, start: rowStart, values, group: [values] };
       }
       position++;
     }
@@ -197,19 +199,19 @@ export async function* batches(
     const secondWins = verdict.winner === 'second';
     const loser = secondWins ? first.record : record;
     const winner = secondWins ? record : first.record;
+    first.group.push(values);
     if (secondWins) {
       rows.bytes.copyWithin(first.start, start, rows.length);
       rows.truncate(first.start + size);
-      register(first.values, values);
-      register(values, values);
       first.record = record;
       first.values = values;
       records[records.length - 1] = record;
       noted[noted.length - 1] = converter.notes;
     } else {
       rows.truncate(start);
-      register(values, first.values);
     }
+    // Children that name any of them find the one that is stored.
+    for (const member of first.group) register(member, first.values);
     if (verdict.loser === 'merge') {
       merged.push({
         locator: loser.locator,

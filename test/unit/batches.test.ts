@@ -294,6 +294,18 @@ describe('parents', () => {
     await collect(keyed, [thing(0, 7, 'a'), thing(1, 8, 'a')], { rows: 1 }, parents);
     expect(parents.find('things', '#8')).toBe(7n);
   });
+
+  it('names of records that gave way to one that then gave way itself lead to the last winner', async () => {
+    const keyed = mappingOf({
+      key: ['name'],
+      fields: [text('name'), bigint('id')],
+      parents: [{ as: 'things', by: (row) => `#${row('id')}`, key: 'id' }],
+      duplicates: (_first, second) => merge(second.value('id') === 9n ? 'second' : 'first'),
+    });
+    const parents = new Parents();
+    await collect(keyed, [thing(0, 7, 'a'), thing(1, 8, 'a'), thing(2, 9, 'a')], { rows: 1 }, parents);
+    expect(['#7', '#8', '#9'].map((name) => parents.find('things', name))).toEqual([9n, 9n, 9n]);
+  });
 });
 
 describe('going on at a position', () => {
