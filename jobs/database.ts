@@ -98,7 +98,7 @@ export function targetError(error: unknown, url: string): unknown {
     );
   }
   if (
-    /timeout expired|Connection terminated|terminating connection/i.test(error.message) ||
+    /timeout expired|Connection terminated|terminating connection|not queryable/i.test(error.message) ||
     code === 'ECONNRESET'
   ) {
     return say(`the connection was lost: ${error.message}`, 'Run the same command again: it resumes.');

@@ -1,6 +1,7 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { ident } from '../database.ts';
 import { type Batch, batches } from './batches.ts';
+import type { CopyBuffer } from './copy-buffer.ts';
 import {
   beginRun,
   type Counts,
@@ -15,7 +16,7 @@ import {
 } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
 import { Parents } from './parents.ts';
-import { removeGone } from './remove.ts';
+import { keysGone, removeRows } from './remove.ts';
 import { RowConverter } from './row-converter.ts';
 import type { OpenStore } from './store.ts';
 import { TableWriter } from './table-writer.ts';
@@ -55,27 +56,66 @@ export async function load(
   const removals = await removalsOf(client, run.id);
   const complete = isComplete(run, tables, progress, removals);
   const parents = new Parents();
+  const gone =
+    run.mode === 'merge' && !complete
+      ? await rowsGone(client, store, tables, parents)
+      : new Map<string, CopyBuffer>();
   const result = new Map<string, TableLoad>();
+  for (const { table } of tables) {
+    const done = progressIn(progress, table);
+    result.set(table, { ...before(done), source: done.read, removed: 0 });
+  }
+  // Children first: removing a parent would take the children that are still there along.
+  const remove = async (mayWait: (error: unknown) => boolean) => {
+    for (const mapping of tables.toReversed()) {
+      const keys = gone.get(mapping.table);
+      if (!keys || removals.has(mapping.table)) continue;
+      try {
+        const removed = await removeRows(client, mapping, keys, run, options);
+        result.get(mapping.table)!.removed = removed;
+        removals.set(mapping.table, removed);
+      } catch (error) {
+        if (!mayWait(error)) throw error;
+      }
+    }
+  };
+  // What is gone goes first, for a new record may bear its name; but not what children that stay still refer to.
+  await remove(isStillReferredTo);
   for (const mapping of tables) {
     const done = progressIn(progress, mapping.table);
-    const counts = { ...before(done), source: done.read, removed: 0 };
     // The parents' keys are needed as long as a child may still be converted.
     if (!done.complete || (mapping.parents && !complete)) {
+      const counts = result.get(mapping.table)!;
       await loadTable(client, store, mapping, parents, run, done, counts, options);
     }
-    result.set(mapping.table, counts);
   }
-  if (run.mode === 'merge') {
-    // Children first: removing a parent would take the children that are still there along.
-    for (const mapping of tables.toReversed()) {
-      if (removals.has(mapping.table)) continue;
-      const reader = await store.reader(mapping, parents);
-      result.get(mapping.table)!.removed = await removeGone(client, mapping, reader, parents, run, options);
+  await remove(() => false);
+  if (options.dryRun) await client.query('rollback');
+  return { run, tables: result };
+}
+
+/** Keys of the rows that the source no longer has, by table. */
+async function rowsGone(
+  client: pg.Client,
+  store: OpenStore,
+  tables: readonly TableMapping[],
+  parents: Parents,
+): Promise<Map<string, CopyBuffer>> {
+  const gone = new Map<string, CopyBuffer>();
+  for (const mapping of tables) {
+    const reader = await store.reader(mapping, parents);
+    try {
+      gone.set(mapping.table, await keysGone(client, mapping, reader, parents));
+    } finally {
       await reader.close();
     }
   }
-  if (options.dryRun) await client.query('rollback');
-  return { run, tables: result };
+  return gone;
+}
+
+/** SQLSTATE foreign_key_violation. */
+function isStillReferredTo(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23503';
 }
 
 async function newRun(

@@ -10,20 +10,15 @@ import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 
 /**
- * Removes the rows of an earlier snapshot that this one no longer has. As long as applications write to the legacy store
- * alone, the target is its copy, so a record that was deleted there goes here too; the rows are kept in
- * `migration.removed`.
- *
- * @returns how many rows were removed
+ * The keys of the rows that this snapshot no longer has, in binary COPY form. As long as applications write to the legacy
+ * store alone, the target is its copy, so a record that was deleted there goes here too.
  */
-export async function removeGone(
+export async function keysGone(
   client: pg.Client,
   mapping: TableMapping,
   reader: OrderedReader,
   parents: Parents,
-  run: Run,
-  options: { readonly fence: bigint; readonly dryRun: boolean },
-): Promise<number> {
+): Promise<CopyBuffer> {
   const keys = new CopyBuffer();
   await compareTable(client, mapping, reader, parents, new Set(), (divergence, row) => {
     if (divergence.kind !== 'extra') return;
@@ -31,31 +26,54 @@ export async function removeGone(
     keys.int16(fields.length);
     for (const field of fields) keys.field(field!);
   });
+  return keys;
+}
+
+/**
+ * Removes the rows with these keys; they are kept in `migration.removed`.
+ *
+ * @returns how many rows were removed
+ */
+export async function removeRows(
+  client: pg.Client,
+  mapping: TableMapping,
+  keys: CopyBuffer,
+  run: Run,
+  options: { readonly fence: bigint; readonly dryRun: boolean },
+): Promise<number> {
   const table = `public.${ident(mapping.table)}`;
   const columns = mapping.key.map(ident);
-  await client.query(options.dryRun ? 'savepoint removal' : 'begin');
-  await checkFence(client, options.fence);
-  let removed = 0;
-  if (keys.length > 0) {
-    await client.query(
-      `create temporary table gone as select ${columns.join(', ')} from ${table} with no data`,
-    );
-    await copyIn(client, `pg_temp.gone (${columns.join(', ')})`, keys);
-    const { rowCount } = await client.query(
-      `with removed as (
-         delete from ${table} as t using pg_temp.gone as g
-         where ${columns.map((column) => `t.${column} = g.${column}`).join(' and ')} returning to_jsonb(t) as row)
-       insert into migration.removed (run_id, table_name, row) select $1, $2, row from removed`,
-      [run.id, mapping.table],
-    );
-    removed = rowCount ?? 0;
-    await client.query('drop table pg_temp.gone');
+  const [begin, commit, rollback] = options.dryRun
+    ? ['savepoint removal', 'release removal', 'rollback to removal']
+    : ['begin', 'commit', 'rollback'];
+  await client.query(begin);
+  try {
+    await checkFence(client, options.fence);
+    let removed = 0;
+    if (keys.length > 0) {
+      await client.query(
+        `create temporary table gone as select ${columns.join(', ')} from ${table} with no data`,
+      );
+      await copyIn(client, `pg_temp.gone (${columns.join(', ')})`, keys);
+      const { rowCount } = await client.query(
+        `with removed as (
+           delete from ${table} as t using pg_temp.gone as g
+           where ${columns.map((column) => `t.${column} = g.${column}`).join(' and ')} returning to_jsonb(t) as row)
+         insert into migration.removed (run_id, table_name, row) select $1, $2, row from removed`,
+        [run.id, mapping.table],
+      );
+      removed = rowCount ?? 0;
+      await client.query('drop table pg_temp.gone');
+    }
+    await client.query('insert into migration.removal (run_id, table_name, removed) values ($1, $2, $3)', [
+      run.id,
+      mapping.table,
+      removed,
+    ]);
+    await client.query(commit);
+    return removed;
+  } catch (error) {
+    await client.query(rollback).catch(() => {});
+    throw error;
   }
-  await client.query('insert into migration.removal (run_id, table_name, removed) values ($1, $2, $3)', [
-    run.id,
-    mapping.table,
-    removed,
-  ]);
-  await client.query(options.dryRun ? 'release removal' : 'commit');
-  return removed;
 }

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import type { LocatedStore } from './locate.ts';
+import { readOnlyUri } from './sqlite.ts';
 
 /** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
 export interface Manifest {
@@ -235,13 +236,13 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
       await copyFile(join(draft, 'files', file), opened + file.slice(main.length));
       await chmod(opened + file.slice(main.length), 0o600);
     }
-    withDatabase(opened, original, {}, (db) => {
+    withDatabase(opened, original, (db) => {
       db.pragma('wal_checkpoint(TRUNCATE)');
       db.pragma('journal_mode = delete');
     });
     await chmod(opened, 0o400);
   }
-  withDatabase(opened, original, { readonly: true }, (db) => {
+  withDatabase(readOnlyUri(opened), original, (db) => {
     const [{ quick_check: found }] = db.prepare('pragma quick_check(1)').all() as [{ quick_check: string }];
     if (found !== 'ok') throw new Error(found);
   });
@@ -250,12 +251,11 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
 function withDatabase(
   file: string,
   original: string,
-  options: Database.Options,
   use: (db: Database.Database) => void,
 ): void {
   let db: Database.Database | undefined;
   try {
-    db = new Database(file, options);
+    db = new Database(file);
     use(db);
   } catch (error) {
     throw new CutoverError(

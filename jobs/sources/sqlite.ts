@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import type { SourceOrder, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
@@ -12,13 +13,18 @@ type Row = [rowid: bigint, packed: Buffer, ...values: (Buffer | number | bigint 
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
+/** A file as SQLite opens it for reading only; the driver's own option `readonly` is not heeded. */
+export function readOnlyUri(file: string): string {
+  return `${pathToFileURL(file).href}?mode=ro`;
+}
+
 /** A snapshot's SQLite file, opened read-only. Never open a living store: even reading can change it. */
 export class SqliteStore {
   readonly #db: Database.Database;
 
   constructor(readonly file: string) {
     try {
-      this.#db = new Database(file, { readonly: true });
+      this.#db = new Database(readOnlyUri(file));
       // The driver sorts in memory unless told otherwise.
       this.#db.pragma('temp_store = file');
       const [encoding] = this.query('pragma encoding')[0]!;

@@ -247,10 +247,17 @@ async function replicaChecks(context: StepContext): Promise<CheckResult[]> {
   const replica = await withConnection(as(platform.replica!), async (client) => {
     const deadline = Date.now() + REPLAY_PATIENCE_MS;
     for (;;) {
-      const { rows } = await client.query<{ there: boolean }>(
-        'select pg_last_wal_replay_lsn() >= $1 as there',
+      const { rows } = await client.query<{ standby: boolean; there: boolean }>(
+        'select pg_is_in_recovery() as standby, pg_last_wal_replay_lsn() >= $1 as there',
         [lsn],
       );
+      if (!rows[0]!.standby) {
+        throw new CutoverError(
+          'target',
+          `${placeOf(platform.replica!)} is no replica: it takes writes itself`,
+          'Name the standby of the primary with --replica URL; one that was promoted has to be made anew.',
+        );
+      }
       if (rows[0]!.there) return sums(client);
       if (Date.now() > deadline) {
         throw new CutoverError(
