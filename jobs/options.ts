@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
@@ -119,14 +119,21 @@ export async function platformOf(options: CommonOptions): Promise<Platform> {
   );
 }
 
+/** The absolute path, and the system that it is for where one is named. A folder may have an equals sign in its path. */
+function splitSource(value: string): { name?: string; path: string } {
+  const at = value.indexOf('=');
+  const name = value.slice(0, at);
+  if (at <= 0 || /[/\\.]/.test(name)) return { path: resolve(value) };
+  return { name, path: resolve(value.slice(at + 1)) };
+}
+
 export function sourcesOf(options: CommonOptions): SourceOptions {
   const folders: string[] = [];
   const stores = new Map<string, string>();
   for (const value of options.source) {
-    const at = value.indexOf('=');
-    const name = value.slice(0, at);
-    if (at <= 0 || /[/\\.]/.test(name)) folders.push(resolve(value));
-    else if (SYSTEMS.some((system) => system.name === name)) stores.set(name, resolve(value.slice(at + 1)));
+    const { name, path } = splitSource(value);
+    if (name === undefined) folders.push(path);
+    else if (SYSTEMS.some((system) => system.name === name)) stores.set(name, path);
     else {
       throw new CutoverError(
         'usage',
@@ -169,12 +176,17 @@ export async function lastStart(home: string): Promise<z.infer<typeof remembered
   }
 }
 
+export function forgetStart(home: string): Promise<void> {
+  return rm(join(home, 'start.json'), { force: true });
+}
+
 export async function rememberStart(home: string, options: CommonOptions): Promise<void> {
   const { source, quarantineBudget } = options;
   await mkdir(home, { recursive: true });
-  const absolute = source.map((value) =>
-    value.includes('=') ? value.replace(/=(.*)$/, (_, path) => `=${resolve(path)}`) : resolve(value),
-  );
+  const absolute = source.map((value) => {
+    const { name, path } = splitSource(value);
+    return name === undefined ? path : `${name}=${path}`;
+  });
   await writeFile(
     join(home, 'start.json'),
     `${JSON.stringify({ source: absolute, quarantineBudget }, null, 2)}\n`,

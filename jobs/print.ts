@@ -63,7 +63,7 @@ function formatSystem(name: string, system: SystemReport): string {
 }
 
 export function formatConnections(connections: Connections, showSecrets: boolean): string {
-  const show = (url: string) => (showSecrets ? url : url.replace(/^(\w+:\/\/[^:@/]+):[^@]*@/, '$1:***@'));
+  const show = (url: string) => (showSecrets ? url : withoutPassword(url));
   const lines = [
     `PostgreSQL primary  ${show(connections.postgres)}`,
     `PostgreSQL replica  ${connections.replica === null ? 'none' : show(connections.replica)}`,
@@ -76,6 +76,12 @@ export function formatConnections(connections: Connections, showSecrets: boolean
     lines.push(`${system.padEnd(20)}${show(urls.readwrite)}`);
   }
   return lines.join('\n');
+}
+
+function withoutPassword(url: string): string {
+  return url
+    .replace(/^(\w+:\/\/[^:@/]*):[^/?#]*@/, '$1:***@')
+    .replace(/([?&](?:ssl)?password=)[^&#]*/gi, '$1***');
 }
 
 function list(counts: Record<string, number>): string {

@@ -20,6 +20,18 @@ export interface RowScope {
   parent(parents: string, name: string): unknown;
 }
 
+/** A stored row, on its way back into the legacy form. */
+export interface LegacyRow {
+  /** A column as PostgreSQL writes it; null for SQL NULL. */
+  text(column: string): string | null;
+  /** What `extra.$notes` kept of the record. The row may have changed since, so a note counts only where it still fits. */
+  readonly notes: readonly Note[];
+  /** The legacy id of the row with this key (as text) among `parents`; undefined when there is none. */
+  nameOf(parents: string, key: string): string | undefined;
+  /** The key (as text) of the row with this legacy id. */
+  keyOf(parents: string, name: string): string | undefined;
+}
+
 /**
  * The contract of one target column: where its value comes from and what is accepted.
  *
@@ -36,6 +48,11 @@ export interface Field {
   readonly nullable: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   convert(raw: Raw, scope: RowScope): any;
+  /**
+   * The inverse: what the source field `from` holds for a stored row, undefined for nothing. Of columns with one source
+   * field a later one counts, and objects are joined. Absent: the column says nothing that the others don't.
+   */
+  readonly legacy?: ((row: LegacyRow) => Raw) | undefined;
   /** The value is the source's own, so both engines can compute over it; the kind of value. */
   readonly aggregate?: 'number' | 'text' | 'instant' | undefined;
   /** The hazards that this field's rule answers, by id; the rules are in docs/hazards.md. */
@@ -73,6 +90,8 @@ export interface TableMapping {
   readonly leftOut?: Readonly<Record<string, string>>;
   /** Column (jsonb) for unknown fields and notes. */
   readonly extra: string;
+  /** Columns by whose order an export writes the records; default: the key. */
+  readonly legacyOrder?: readonly string[];
   /** Default: the first wins; an identical second is merged, a differing one quarantined as DUPLICATE_KEY. */
   readonly duplicates?: (first: KeyedRow, second: KeyedRow, identical: boolean) => DuplicateVerdict;
   /** How other mappings find this one's rows: the text that names a row, and the column with its key. */
@@ -149,6 +168,8 @@ export type SourceLayout =
       readonly kind: 'json';
       /** A folder is the store when it holds this file. */
       readonly landmark: string;
+      /** Where the application has that folder; an export lays its files out so. */
+      readonly folder: string;
       /** Sub-folders that hold copies, not the store. */
       readonly skip: readonly string[];
       readonly collections: Readonly<Record<string, CollectionLayout>>;

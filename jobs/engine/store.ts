@@ -34,7 +34,7 @@ export async function openStore(
       close: async () => sqlite.close(),
     };
   }
-  await mkdir(scratch, { recursive: true });
+  await mkdir(scratch, { recursive: true, mode: 0o700 });
   const fileOf = (collection: string) => join(snapshot.folder, layout.collections[collection]!.file);
   return {
     files: Object.fromEntries(Object.keys(layout.collections).map((name) => [name, fileOf(name)])),

@@ -18,12 +18,15 @@ export interface Manifest {
   /** SHA-256 over the lines `<sha256>  <path>` of all files. */
   readonly digest: string;
   readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+  /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
+  readonly folded?: string | undefined;
 }
 
 const manifestFile = z.object({
   system: z.string(),
   digest: z.string(),
   files: z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() })),
+  folded: z.string().optional(),
 });
 
 /** A copy of a legacy store that nothing writes to: what load and verify read. */
@@ -38,6 +41,14 @@ export interface Snapshot {
 /** Legacy applications rewrite whole files in place, so a copy counts only if the file did not change meanwhile. */
 const ATTEMPTS = 5;
 const PAUSE_MS = 300;
+
+/** Name of the database into which a store's files were folded, beside the folder of the files. */
+const FOLDED = 'folded.db';
+
+function digestOf(files: Manifest['files']): string {
+  const lines = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`).join('');
+  return createHash('sha256').update(lines).digest('hex');
+}
 
 const snapshotFolder = (home: string, system: string) => join(home, 'snapshots', system);
 
@@ -60,26 +71,26 @@ export async function takeSnapshot(
   await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
   try {
     const files = await stableCopy(store, join(draft, 'files'));
-    const lines = files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
-    const digest = createHash('sha256').update(lines).digest('hex');
-    const manifest: Manifest = { system, digest, files };
+    const digest = digestOf(files);
+    const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout.file));
+    const manifest: Manifest = { system, digest, files, ...(folded && { folded: await hashOf(folded) }) };
     const place = join(base, digest);
-    if (layout.kind === 'sqlite') await foldSqlite(store, draft, layout.file);
-    await check(await openAt(draft, manifest, layout));
+    await check(openAt(draft, manifest, layout));
     await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
-    if (!(await readManifest(place))) {
+    const known = await readManifest(place);
+    if (!known) {
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
     }
     await writeFile(join(base, 'current.tmp'), `${digest}\n`);
     await rename(join(base, 'current.tmp'), join(base, 'current'));
-    return openAt(place, manifest, layout);
+    return openAt(place, known ?? manifest, layout);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
 }
 
-/** The snapshot that `backup` made current. */
+/** The snapshot that `backup` made current. @throws CutoverError `source` when it is not what was taken any more */
 export async function currentSnapshot(home: string, system: string, layout: SourceLayout): Promise<Snapshot> {
   const base = snapshotFolder(home, system);
   let digest: string;
@@ -102,26 +113,28 @@ export async function currentSnapshot(home: string, system: string, layout: Sour
       `Run: cutover backup --system ${system}`,
     );
   }
-  for (const file of manifest.files) {
-    const found = await stat(join(place, 'files', file.path)).catch(() => undefined);
-    if (found?.size !== file.size) {
-      throw new CutoverError(
-        'source',
-        `${join(place, 'files', file.path)} is not as its manifest says`,
-        `Delete ${place} and run: cutover backup --system ${system}`,
-      );
-    }
+  const changed = (path: string) =>
+    new CutoverError(
+      'source',
+      `${path} is not as its manifest says`,
+      `Delete ${place} and run: cutover backup --system ${system}`,
+    );
+  if (digestOf(manifest.files) !== digest) throw changed(place);
+  for (const { path, size, sha256 } of manifest.files) {
+    const copy = join(place, 'files', path);
+    if ((await sizeOf(copy)) !== size || (await hashOf(copy)) !== sha256) throw changed(copy);
   }
+  const folded = join(place, FOLDED);
+  if (manifest.folded !== undefined && (await hashOf(folded)) !== manifest.folded) throw changed(folded);
   return openAt(place, manifest, layout);
 }
 
-async function openAt(place: string, manifest: Manifest, layout: SourceLayout): Promise<Snapshot> {
+function openAt(place: string, manifest: Manifest, layout: SourceLayout): Snapshot {
   const folder = join(place, 'files');
   if (layout.kind !== 'sqlite') return { manifest, folder };
-  const folded = join(place, 'folded.db');
+  if (manifest.folded !== undefined) return { manifest, folder, database: join(place, FOLDED) };
   const name = manifest.files.find((file) => !/-(wal|journal)$/.test(file.path))!.path;
-  const database = (await stat(folded).catch(() => undefined)) ? folded : join(folder, name);
-  return { manifest, folder, database };
+  return { manifest, folder, database: join(folder, name) };
 }
 
 async function readManifest(place: string): Promise<Manifest | undefined> {
@@ -204,8 +217,10 @@ const SQLITE_MAGIC = 'SQLite format 3\0';
 /**
  * Checks that the copy is a whole SQLite database. One that needs its write-ahead log or rollback journal (or is in
  * WAL mode, which no reader opens without writing) is folded into a second copy; the first stays as evidence.
+ *
+ * @returns the second copy, if there is one
  */
-async function foldSqlite(store: LocatedStore, draft: string, name: string): Promise<void> {
+async function foldSqlite(store: LocatedStore, draft: string, name: string): Promise<string | undefined> {
   const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? name;
   const copy = join(draft, 'files', main);
   const original = join(store.root, main);
@@ -231,7 +246,7 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
   const isWal = header[18] === 2 || header[19] === 2;
   let opened = copy;
   if (isWal || store.files.length > 1) {
-    opened = join(draft, 'folded.db');
+    opened = join(draft, FOLDED);
     for (const file of store.files) {
       await copyFile(join(draft, 'files', file), opened + file.slice(main.length));
       await chmod(opened + file.slice(main.length), 0o600);
@@ -246,13 +261,10 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
     const [{ quick_check: found }] = db.prepare('pragma quick_check(1)').all() as [{ quick_check: string }];
     if (found !== 'ok') throw new Error(found);
   });
+  return opened === copy ? undefined : opened;
 }
 
-function withDatabase(
-  file: string,
-  original: string,
-  use: (db: Database.Database) => void,
-): void {
+function withDatabase(file: string, original: string, use: (db: Database.Database) => void): void {
   let db: Database.Database | undefined;
   try {
     db = new Database(file);

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { targetError } from '../database.ts';
-import { catalogDigest } from '../engine/digest.ts';
+import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
 import { notesOf, reasonsOf } from '../engine/ledger.ts';
 import { load as loadTables } from '../engine/load.ts';
@@ -24,7 +24,7 @@ export async function load(context: StepContext): Promise<void> {
       withStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, `${hostname()} pid ${process.pid}`);
         await client.query(`set cutover.loading = 'on'`);
-        const identity = await identityOf(context, snapshot, await catalogDigest(client));
+        const identity = await identityOf(context, snapshot, await recordedDigest(client));
         const { run, tables } = await loadTables(client, store, system.tables, {
           identity,
           fence,

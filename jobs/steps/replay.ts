@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { catalogDigest } from '../engine/digest.ts';
+import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
 import { findRun, notesOf, progressOf, reasonsOf } from '../engine/ledger.ts';
 import { replayTables } from '../engine/replay.ts';
@@ -19,7 +19,7 @@ export async function replay(context: StepContext): Promise<void> {
       withStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, `${hostname()} pid ${process.pid} (replay)`);
         await client.query(`set cutover.loading = 'on'`);
-        const run = await findRun(client, await identityOf(context, snapshot, await catalogDigest(client)));
+        const run = await findRun(client, await identityOf(context, snapshot, await recordedDigest(client)));
         if (!run) {
           throw new CutoverError(
             'target',

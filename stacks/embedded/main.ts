@@ -51,6 +51,8 @@ await runProgram((interrupted) => {
         purge: options.purge ?? false,
         log: console.log,
       });
+      // A start after a purge begins like the first one.
+      if (options.purge) await forgetStart(resolve(options.home));
       console.log(stopped.length === 0 ? 'Nothing was running.' : `Stopped ${stopped.join(', ')}.`);
     });
   return program;

@@ -235,6 +235,7 @@ export const lightningTalk: SystemMapping = {
   source: {
     kind: 'json',
     landmark: 'events.json',
+    folder: 'server/data',
     skip: ['backups', 'node_modules'],
     // The first five are there from the application's first start; the others came in July 2025.
     collections: {

@@ -1,0 +1,139 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { CutoverError } from '../../jobs/errors.ts';
+import { locateStore } from '../../jobs/sources/locate.ts';
+import { lightningTalk } from '../../jobs/systems/lightning-talk/index.ts';
+import { trdinger } from '../../jobs/systems/trdinger/index.ts';
+
+const all = mkdtempSync(join(tmpdir(), 'cutover-locate-'));
+afterAll(() => rmSync(all, { recursive: true, force: true }));
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(all, 'case-'));
+});
+
+/** Makes empty files. */
+function touch(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), '');
+  }
+}
+
+const find = (system: typeof trdinger, source: { folders?: string[]; store?: string }) =>
+  locateStore(system.name, system.source, {
+    folders: source.folders?.map((folder) => join(root, folder)) ?? [],
+    stores: new Map(source.store === undefined ? [] : [[system.name, join(root, source.store)]]),
+  });
+
+async function failure(promise: Promise<unknown>): Promise<CutoverError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown) => thrown,
+  );
+  expect(error).toBeInstanceOf(CutoverError);
+  return error;
+}
+
+describe('a SQLite store', () => {
+  it.each(['trdinger.db', 'backend/trdinger.db', 'a/b/trdinger.db'])('%s', async (path) => {
+    touch(`legacy/trdinger/${path}`, 'legacy/trdinger/other.db', 'legacy/lightning-talk/trdinger.db');
+    expect(await find(trdinger, { folders: ['legacy'] })).toEqual({
+      root: dirname(join(root, 'legacy/trdinger', path)),
+      files: ['trdinger.db'],
+    });
+  });
+
+  it('has the log and the journal beside it as parts, the shared memory not', async () => {
+    touch(...['', '-wal', '-journal', '-shm'].map((suffix) => `legacy/trdinger/trdinger.db${suffix}`));
+    const { files } = await find(trdinger, { folders: ['legacy'] });
+    expect(files).toEqual(['trdinger.db', 'trdinger.db-journal', 'trdinger.db-wal']);
+  });
+
+  it('that is named may have any name, and needs no folder of its system', async () => {
+    touch('somewhere/old copy.sqlite', 'somewhere/old copy.sqlite-wal', 'legacy/trdinger/trdinger.db');
+    expect(await find(trdinger, { folders: ['legacy'], store: 'somewhere/old copy.sqlite' })).toEqual({
+      root: join(root, 'somewhere'),
+      files: ['old copy.sqlite', 'old copy.sqlite-wal'],
+    });
+  });
+
+  it('may be named by a folder', async () => {
+    touch('app/backend/trdinger.db');
+    expect((await find(trdinger, { store: 'app' })).root).toBe(join(root, 'app/backend'));
+  });
+
+  it('that is there twice is not chosen between (H15)', async () => {
+    touch('legacy/trdinger/trdinger.db', 'legacy/trdinger/backend/trdinger.db');
+    const error = await failure(find(trdinger, { folders: ['legacy'] }));
+    expect(error.kind).toBe('usage');
+    expect(error.message).toContain(join(root, 'legacy/trdinger/trdinger.db'));
+    expect(error.message).toContain(join(root, 'legacy/trdinger/backend/trdinger.db'));
+    expect(error.fix).toContain('--source trdinger=PATH');
+  });
+
+  it('that is there in two folders is not chosen between either', async () => {
+    touch('one/trdinger/trdinger.db', 'two/trdinger/trdinger.db');
+    expect((await failure(find(trdinger, { folders: ['one', 'two'] }))).kind).toBe('usage');
+    expect((await find(trdinger, { folders: ['one', 'three'] })).root).toBe(join(root, 'one/trdinger'));
+  });
+});
+
+describe('a store of JSON files', () => {
+  const DATA = 'legacy/lightning-talk/server/data';
+
+  it('is the folder of its landmark, with everything in it but copies', async () => {
+    touch(
+      `${DATA}/events.json`,
+      `${DATA}/participants.json`,
+      `${DATA}/notes/read me.txt`,
+      `${DATA}/backups/backup-2025-07-01/events.json`,
+      'legacy/lightning-talk/node_modules/x/events.json',
+      'legacy/lightning-talk/package.json',
+    );
+    expect(await find(lightningTalk, { folders: ['legacy'] })).toEqual({
+      root: join(root, DATA),
+      files: ['events.json', 'notes/read me.txt', 'participants.json'],
+    });
+  });
+
+  it('that is there twice is not chosen between', async () => {
+    touch(`${DATA}/events.json`, 'legacy/lightning-talk/old/events.json');
+    expect((await failure(find(lightningTalk, { folders: ['legacy'] }))).kind).toBe('usage');
+  });
+
+  it('is no file', async () => {
+    touch(`${DATA}/events.json`);
+    const error = await failure(find(lightningTalk, { store: `${DATA}/events.json` }));
+    expect([error.kind, error.message]).toEqual(['source', `${join(root, DATA)}/events.json is a file`]);
+  });
+});
+
+describe('what is not there', () => {
+  it('no folder of the system', async () => {
+    const error = await failure(find(trdinger, { folders: ['one', 'two'] }));
+    expect(error.kind).toBe('source');
+    expect(error.message).toBe(
+      `trdinger: ${join(root, 'one/trdinger')} and ${join(root, 'two/trdinger')} do not exist`,
+    );
+  });
+
+  it('a named store', async () => {
+    const error = await failure(find(trdinger, { store: 'gone.db' }));
+    expect([error.kind, error.message]).toEqual([
+      'source',
+      `trdinger: ${join(root, 'gone.db')} does not exist`,
+    ]);
+  });
+
+  it('a folder without the store', async () => {
+    touch('legacy/trdinger/trdinger.sqlite', 'legacy/lightning-talk/talks.json');
+    for (const system of [trdinger, lightningTalk]) {
+      const error = await failure(find(system, { folders: ['legacy'] }));
+      expect(error.kind).toBe('source');
+      expect(error.message).toMatch(/: no (file trdinger\.db|folder with events\.json) in /);
+    }
+  });
+});

@@ -1,0 +1,202 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  budgetsOf,
+  type CommonOptions,
+  lastStart,
+  namedPlatform,
+  platformOf,
+  rememberStart,
+  sourcesOf,
+  withCommonOptions,
+} from '../../jobs/options.ts';
+
+// The options' defaults, not those of whoever runs the tests.
+for (const name of Object.keys(process.env)) if (name.startsWith('CUTOVER_')) delete process.env[name];
+
+const home = mkdtempSync(join(tmpdir(), 'cutover-options-'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** Options as the command line gives them. */
+function parse(...args: string[]): CommonOptions {
+  const command = withCommonOptions(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  command.parse(args, { from: 'user' });
+  return command.opts();
+}
+
+const usage = (message: string | RegExp) =>
+  expect.objectContaining({
+    kind: 'usage',
+    message: message instanceof RegExp ? expect.stringMatching(message) : message,
+    fix: expect.any(String),
+  });
+
+const thrown = (act: () => unknown): unknown => {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return expect.fail('nothing was thrown');
+};
+
+describe('--source', () => {
+  const sources = (...values: string[]) =>
+    sourcesOf(parse(...values.flatMap((value) => ['--source', value])));
+
+  it('is a folder, or one store by the name of its system; either may be repeated', () => {
+    expect(sources('legacy', 'trdinger=a/trdinger.db', '/more', 'lightning-talk=b')).toEqual({
+      folders: [resolve('legacy'), '/more'],
+      stores: new Map([
+        ['trdinger', resolve('a/trdinger.db')],
+        ['lightning-talk', resolve('b')],
+      ]),
+    });
+  });
+
+  it('the path of a store may have an equals sign, and so may that of a folder', () => {
+    expect(sources('trdinger=a=b.db').stores).toEqual(new Map([['trdinger', resolve('a=b.db')]]));
+    expect(sources('./day=1', '/x/day=2').folders).toEqual([resolve('day=1'), '/x/day=2']);
+  });
+
+  it('of an unknown system is a mistake', () => {
+    expect(thrown(() => sources('tradinger=a.db'))).toEqual(
+      usage('--source tradinger=a.db: unknown system tradinger'),
+    );
+  });
+});
+
+describe('--quarantine-budget', () => {
+  const budgets = (...values: string[]) =>
+    budgetsOf(parse(...values.flatMap((value) => ['--quarantine-budget', value])));
+
+  it('is nothing unless it is given, for each system or for one', () => {
+    const systems = ['trdinger', 'lightning-talk'];
+    expect(systems.map(budgets())).toEqual([0, 0]);
+    expect(systems.map(budgets('3'))).toEqual([3, 3]);
+    expect(systems.map(budgets('trdinger=8'))).toEqual([8, 0]);
+    expect(systems.map(budgets('trdinger=8', '2'))).toEqual([8, 2]);
+  });
+
+  it.each(['-1', '1.5', 'many', '', 'trdinger=', 'tradinger=3', 'trdinger=-1', '1e3', ' 3'])(
+    'is not %j',
+    (value) => {
+      expect(thrown(() => budgets(value))).toEqual(usage(`--quarantine-budget ${value} is not [SYSTEM=]N`));
+    },
+  );
+});
+
+describe('--batch-rows', () => {
+  it('is a whole number above 0', () => {
+    expect(parse().batchRows).toBe(10_000);
+    expect(parse('--batch-rows', '7').batchRows).toBe(7);
+    for (const value of ['0', '-1', '1.5', 'x', ''])
+      expect(() => parse('--batch-rows', value)).toThrow(/whole number/);
+  });
+});
+
+it('--system takes several names', () => {
+  expect(parse('--system', 'a,b', '--system', 'c').system).toEqual(['a', 'b', 'c']);
+});
+
+describe('the servers', () => {
+  const POSTGRES = 'postgresql://u:p@db.example.com/postgres';
+  const TIMESCALE = 'postgresql://u:p@ts.example.com/postgres';
+
+  it('one may stand for both kinds', () => {
+    expect(namedPlatform(parse('--postgres', POSTGRES), false)).toMatchObject({
+      postgres: POSTGRES,
+      timescale: POSTGRES,
+      redis: [],
+    });
+    expect(namedPlatform(parse('--timescale', TIMESCALE), false)).toMatchObject({
+      postgres: TIMESCALE,
+      timescale: TIMESCALE,
+    });
+    expect(namedPlatform(parse('--postgres', POSTGRES, '--timescale', TIMESCALE), false)).toMatchObject({
+      postgres: POSTGRES,
+      timescale: TIMESCALE,
+    });
+  });
+
+  it('are none of those of the environment when none is named', () => {
+    expect(namedPlatform(parse(), false)).toBeUndefined();
+  });
+
+  it('with Redis nodes as a list', () => {
+    const options = parse(
+      '--postgres',
+      POSTGRES,
+      '--redis',
+      'rediss://a:1,rediss://b:2',
+      '--redis-ca',
+      '/ca.pem',
+    );
+    expect(namedPlatform(options, true)).toMatchObject({
+      redis: ['rediss://a:1', 'rediss://b:2'],
+      redisCa: '/ca.pem',
+    });
+  });
+
+  it('are all of them or none', () => {
+    expect(thrown(() => namedPlatform(parse('--postgres', POSTGRES), true))).toEqual(
+      usage('--redis is missing'),
+    );
+    expect(thrown(() => namedPlatform(parse('--redis', 'rediss://a:1'), true))).toEqual(
+      usage('--postgres is missing'),
+    );
+  });
+
+  it.each(['--postgres', '--timescale', '--replica'])(
+    '%s must be a URL, and a mistake does not show its password',
+    (option) => {
+      const other = option === '--postgres' ? [] : ['--postgres', POSTGRES];
+      for (const value of ['db.example.com:hunter2', 'mysql://u:hunter2@db', 'host=db password=hunter2']) {
+        const error = thrown(() => namedPlatform(parse(...other, option, value), false));
+        expect(error).toEqual(usage(`${option} is not a URL of a PostgreSQL server`));
+        expect(JSON.stringify(error)).not.toContain('hunter2');
+      }
+    },
+  );
+
+  it('that run in the home folder are used when none is named', async () => {
+    await expect(platformOf(parse('--home', home))).rejects.toMatchObject({ kind: 'prerequisite' });
+    const platform = { postgres: POSTGRES, timescale: TIMESCALE, redis: [] };
+    writeFileSync(join(home, 'state.json'), JSON.stringify({ platform, somethingElse: 1 }));
+    expect(await platformOf(parse('--home', home))).toEqual(platform);
+    expect((await platformOf(parse('--home', home, '--postgres', TIMESCALE))).postgres).toBe(TIMESCALE);
+  });
+});
+
+describe('the last start', () => {
+  it('of a new home is none', async () => {
+    expect(await lastStart(join(home, 'new'))).toBeUndefined();
+  });
+
+  it('is remembered so that the same options mean the same from any folder', async () => {
+    const folder = join(home, 'remembered');
+    const options = parse(
+      ...['legacy', 'trdinger=a/trdinger.db', '/data/day=1/legacy', './day=2'].flatMap((value) => [
+        '--source',
+        value,
+      ]),
+      '--quarantine-budget',
+      'trdinger=8',
+    );
+    await rememberStart(folder, options);
+    const found = (await lastStart(folder))!;
+    expect(found.quarantineBudget).toEqual(['trdinger=8']);
+    expect(found.source).toEqual([
+      resolve('legacy'),
+      `trdinger=${resolve('a/trdinger.db')}`,
+      '/data/day=1/legacy',
+      resolve('day=2'),
+    ]);
+    expect(sourcesOf({ ...options, source: found.source })).toEqual(sourcesOf(options));
+  });
+});

@@ -1,0 +1,280 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  appendFile,
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { SourceLayout } from '../../jobs/engine/mapping.ts';
+import { currentSnapshot, takeSnapshot } from '../../jobs/sources/snapshot.ts';
+
+const JSON_STORE: SourceLayout = { kind: 'json', landmark: 'a.json', folder: '.', skip: [], collections: {} };
+const SQLITE: SourceLayout = { kind: 'sqlite', file: 'store.db' };
+
+let all: string;
+beforeAll(async () => {
+  all = await mkdtemp(join(tmpdir(), 'cutover-snapshot-'));
+});
+afterAll(() => rm(all, { recursive: true, force: true }));
+
+let root: string;
+let home: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(all, 'store-'));
+  home = await mkdtemp(join(all, 'home-'));
+});
+
+const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
+const accept = async () => {};
+const takeJson = (files: string[], check: typeof accept = accept) =>
+  takeSnapshot(home, 'things', JSON_STORE, { root, files }, check);
+const takeSqlite = (files: string[]) => takeSnapshot(home, 'things', SQLITE, { root, files }, accept);
+
+describe('a snapshot', () => {
+  beforeEach(async () => {
+    await mkdir(join(root, 'sub'));
+    await writeFile(join(root, 'a.json'), '[1]');
+    await writeFile(join(root, 'sub/b.json'), '[]');
+  });
+
+  it('is a copy with a manifest of its bytes', async () => {
+    const { manifest, folder } = await takeJson(['a.json', 'sub/b.json']);
+    expect(manifest.files).toEqual([
+      { path: 'a.json', size: 3, sha256: sha256('[1]') },
+      { path: 'sub/b.json', size: 2, sha256: sha256('[]') },
+    ]);
+    expect(manifest.digest).toBe(sha256(`${sha256('[1]')}  a.json\n${sha256('[]')}  sub/b.json\n`));
+    expect(readFileSync(join(folder, 'a.json'), 'utf8')).toBe('[1]');
+    expect(readFileSync(join(folder, 'sub/b.json'), 'utf8')).toBe('[]');
+    expect(await currentSnapshot(home, 'things', JSON_STORE)).toEqual({ manifest, folder });
+  });
+
+  it('of the same content has the same digest, whenever and wherever it was taken', async () => {
+    const first = await takeJson(['a.json', 'sub/b.json']);
+    const elsewhere = await mkdtemp(join(all, 'elsewhere-'));
+    await cp(root, elsewhere, { recursive: true });
+    await utimes(join(elsewhere, 'a.json'), 1, 1);
+    const store = { root: elsewhere, files: ['a.json', 'sub/b.json'] };
+    const second = await takeSnapshot(await mkdtemp(join(all, 'home-')), 'things', JSON_STORE, store, accept);
+    expect(second.manifest).toEqual(first.manifest);
+  });
+
+  it('of other content, or of the same under another name, has another digest', async () => {
+    const digests = [(await takeJson(['a.json', 'sub/b.json'])).manifest.digest];
+    digests.push((await takeJson(['a.json'])).manifest.digest);
+    await rename(join(root, 'sub/b.json'), join(root, 'sub/c.json'));
+    digests.push((await takeJson(['a.json', 'sub/c.json'])).manifest.digest);
+    await writeFile(join(root, 'a.json'), '[2]');
+    digests.push((await takeJson(['a.json', 'sub/c.json'])).manifest.digest);
+    expect(new Set(digests).size).toBe(4);
+    // The last one is the current one; the others are kept.
+    expect((await currentSnapshot(home, 'things', JSON_STORE)).manifest.digest).toBe(digests[3]);
+    expect(readdirSync(join(home, 'snapshots/things')).sort()).toEqual(['current', ...digests].sort());
+  });
+
+  it('that is taken again takes no more space', async () => {
+    await takeJson(['a.json', 'sub/b.json']);
+    await takeJson(['a.json', 'sub/b.json']);
+    expect(readdirSync(join(home, 'snapshots/things'))).toHaveLength(2);
+  });
+
+  it('leaves the source as it was', async () => {
+    const before = statSync(join(root, 'a.json'), { bigint: true });
+    await takeJson(['a.json', 'sub/b.json']);
+    const after = statSync(join(root, 'a.json'), { bigint: true });
+    expect([after.mtimeNs, after.size, after.mode, after.ino]).toEqual([
+      before.mtimeNs,
+      before.size,
+      before.mode,
+      before.ino,
+    ]);
+    expect(readdirSync(root).sort()).toEqual(['a.json', 'sub']);
+  });
+
+  it('that its check refuses is none, and the one before stays current', async () => {
+    const good = await takeJson(['a.json', 'sub/b.json']);
+    await writeFile(join(root, 'a.json'), '[1');
+    const refuse = async () => {
+      throw new Error('cut');
+    };
+    await expect(takeJson(['a.json', 'sub/b.json'], refuse)).rejects.toThrow('cut');
+    expect((await currentSnapshot(home, 'things', JSON_STORE)).manifest).toEqual(good.manifest);
+    expect(readdirSync(join(home, 'snapshots/things'))).toHaveLength(2);
+  });
+
+  it('that was never taken is asked for', async () => {
+    await expect(currentSnapshot(home, 'things', JSON_STORE)).rejects.toMatchObject({
+      kind: 'source',
+      fix: 'Run: cutover backup --system things',
+    });
+  });
+});
+
+describe('a source that changes while it is copied', () => {
+  it('without end is given up, with the name of the file', async () => {
+    // Large, so that it takes longer to read than to write to.
+    await writeFile(join(root, 'a.json'), Buffer.alloc(16 << 20, 0x20));
+    const writer = setInterval(() => void appendFile(join(root, 'a.json'), ' '), 1);
+    try {
+      await expect(takeJson(['a.json'])).rejects.toMatchObject({
+        kind: 'source',
+        message: `${join(root, 'a.json')} changed while it was read, 5 times in a row`,
+      });
+    } finally {
+      clearInterval(writer);
+    }
+    expect(readdirSync(join(home, 'snapshots/things'))).toEqual([]);
+  });
+
+  it('once is copied again', async () => {
+    // Large for the same reason.
+    await writeFile(join(root, 'a.json'), Buffer.alloc(64 << 20, 0x20));
+    const base = join(home, 'snapshots/things');
+    const writer = setInterval(() => {
+      const draft = existsSync(base) && readdirSync(base).find((name) => name.startsWith('draft'));
+      if (!draft || !existsSync(join(base, draft, 'files/a.json'))) return;
+      clearInterval(writer);
+      void appendFile(join(root, 'a.json'), '[]');
+    }, 1);
+    const { manifest, folder } = await takeJson(['a.json']);
+    clearInterval(writer);
+    expect(manifest.files[0]!.size).toBe((64 << 20) + 2);
+    expect(manifest.files[0]!.sha256).toBe(sha256(readFileSync(join(root, 'a.json'))));
+    expect(sha256(readFileSync(join(folder, 'a.json')))).toBe(manifest.files[0]!.sha256);
+  });
+
+  it('or that goes away is an error that names it', async () => {
+    await expect(takeJson(['a.json'])).rejects.toMatchObject({
+      kind: 'source',
+      message: expect.stringContaining(join(root, 'a.json')),
+    });
+  });
+});
+
+describe('a snapshot that somebody changed', () => {
+  let folder: string;
+  beforeEach(async () => {
+    await writeFile(join(root, 'a.json'), '[1, 2, 3]');
+    ({ folder } = await takeJson(['a.json']));
+    await chmod(join(folder, 'a.json'), 0o600);
+  });
+  const current = () => currentSnapshot(home, 'things', JSON_STORE);
+
+  it.each([
+    ['cut', () => truncate(join(folder, 'a.json'), 5)],
+    ['replaced by another of the same size', () => writeFile(join(folder, 'a.json'), '[1, 2, 4]')],
+    ['deleted', () => rm(join(folder, 'a.json'))],
+  ])('a file that was %s is refused', async (_how, change) => {
+    await change();
+    await expect(current()).rejects.toMatchObject({
+      kind: 'source',
+      message: `${join(folder, 'a.json')} is not as its manifest says`,
+    });
+  });
+
+  it('a manifest that was changed along with the file is refused: its digest is the snapshot’s name', async () => {
+    await writeFile(join(folder, 'a.json'), '[1, 2, 4]');
+    const file = join(folder, '../manifest.json');
+    const changed = readFileSync(file, 'utf8').replace(sha256('[1, 2, 3]'), sha256('[1, 2, 4]'));
+    await chmod(file, 0o600);
+    await writeFile(file, changed);
+    await expect(current()).rejects.toMatchObject({ kind: 'source' });
+  });
+
+  it('and one that was removed is asked for', async () => {
+    await rm(join(folder, '..'), { recursive: true });
+    await expect(current()).rejects.toMatchObject({
+      kind: 'source',
+      message: expect.stringContaining('is gone'),
+    });
+  });
+});
+
+describe('a SQLite store', () => {
+  const make = (mode: 'delete' | 'wal', close = true) => {
+    const db = new Database(join(root, 'store.db'));
+    db.pragma(`journal_mode = ${mode}`);
+    db.exec('create table t (a text)');
+    db.exec(`insert into t values ('kept')`);
+    if (close) db.close();
+    return db;
+  };
+  const rowsIn = (file: string) => {
+    const db = new Database(file);
+    const rows = db.prepare('select a from t').all();
+    db.close();
+    return rows;
+  };
+
+  it('is read from its copy', async () => {
+    make('delete');
+    const { folder, database } = await takeSqlite(['store.db']);
+    expect(database).toBe(join(folder, 'store.db'));
+    expect(statSync(database!).mode & 0o777).toBe(0o400);
+  });
+
+  it('has what its write-ahead log holds, which stays as it was', async () => {
+    const writer = make('wal', false);
+    try {
+      const before = ['store.db', 'store.db-wal'].map((name) => sha256(readFileSync(join(root, name))));
+      expect(statSync(join(root, 'store.db-wal')).size).toBeGreaterThan(0);
+      const { folder, database, manifest } = await takeSqlite(['store.db', 'store.db-wal']);
+      expect(manifest.files.map(({ sha256 }) => sha256)).toEqual(before);
+      expect(database).toBe(join(folder, '../folded.db'));
+      expect(rowsIn(database!)).toEqual([{ a: 'kept' }]);
+      expect(['store.db', 'store.db-wal'].map((name) => sha256(readFileSync(join(root, name))))).toEqual(
+        before,
+      );
+      expect((await currentSnapshot(home, 'things', SQLITE)).database).toBe(database);
+    } finally {
+      writer.close();
+    }
+  });
+
+  it('whose folded copy somebody changed is refused', async () => {
+    const writer = make('wal', false);
+    writer.pragma('wal_checkpoint(TRUNCATE)');
+    writer.close();
+    const { database } = await takeSqlite(['store.db']);
+    await chmod(database!, 0o600);
+    const db = new Database(database!);
+    db.exec(`update t set a = 'fake'`);
+    db.close();
+    await expect(currentSnapshot(home, 'things', SQLITE)).rejects.toMatchObject({ kind: 'source' });
+  });
+
+  it.each([
+    ['is empty', () => writeFile(join(root, 'store.db'), '')],
+    [
+      'is not a SQLite database',
+      () => writeFile(join(root, 'store.db'), 'PK\u0003\u0004, not a database'.repeat(100)),
+    ],
+    [
+      'is damaged',
+      async () => {
+        const db = make('delete', false);
+        db.exec(`insert into t select hex(randomblob(2000)) from t, (values (1), (2), (3), (4), (5))`);
+        db.close();
+        await truncate(join(root, 'store.db'), 8192);
+      },
+    ],
+  ])('that %s is refused before anything is written', async (message, spoil) => {
+    await spoil();
+    await expect(takeSqlite(['store.db'])).rejects.toMatchObject({
+      kind: 'source',
+      message: expect.stringContaining(`${join(root, 'store.db')} ${message}`),
+    });
+    expect(readdirSync(join(home, 'snapshots/things'))).toEqual([]);
+  });
+});
