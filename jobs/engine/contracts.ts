@@ -3,7 +3,17 @@ import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
 import type { Raw } from '../sources/source.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
-import type { Field, RowScope } from './mapping.ts';
+import {
+  legacyBool,
+  legacyDouble,
+  legacyInteger,
+  legacyIso,
+  legacyJson,
+  legacyNaive,
+  legacyText,
+  noted,
+} from './legacy.ts';
+import type { Field, LegacyRow, RowScope } from './mapping.ts';
 import * as pg from './pg-types.ts';
 import { Reject } from './reject.ts';
 import { parseIsoTimestamp, parseNaiveTimestamp } from './time.ts';
@@ -22,13 +32,17 @@ export interface FieldOptions {
 
 type Convert = (raw: Exclude<Raw, null | undefined>, scope: RowScope, field: string) => unknown;
 
-/** A field whose nulls are handled the one way, and whose other values `convert` handles. */
+/** The inverse of `Convert`; undefined for SQL NULL, which stands for null and for missing. */
+type Legacy = (row: LegacyRow, column: string, field: string) => Raw;
+
+/** A field whose nulls are handled the one way, and whose other values `convert` and its inverse `legacy` handle. */
 function field(
   column: string,
   type: Field['type'],
   stored: Field['stored'],
   options: FieldOptions,
   convert: Convert,
+  legacy: Legacy,
   aggregate?: Field['aggregate'],
 ): Field {
   const from = options.from ?? column;
@@ -49,6 +63,7 @@ function field(
       }
       return convert(raw, scope, from);
     },
+    legacy: (row) => legacy(row, column, from),
   };
 }
 
@@ -85,7 +100,15 @@ export function stringOf(raw: Raw, field: string): string {
 }
 
 export function text(column: string, options: FieldOptions = {}): Field {
-  return field(column, pg.text, 'text', options, (raw, _scope, from) => checkedText(raw, from), 'text');
+  return field(
+    column,
+    pg.text,
+    'text',
+    options,
+    (raw, _scope, from) => checkedText(raw, from),
+    legacyText,
+    'text',
+  );
 }
 
 /** An integer of any representation; a fraction or a float that lost digits is not one. */
@@ -107,6 +130,7 @@ export function integer(column: string, options: FieldOptions = {}): Field {
       if (value < -2147483648n || value > 2147483647n) throw new Reject('OUT_OF_RANGE', from, String(value));
       return Number(value);
     },
+    legacyInteger,
     'number',
   );
 }
@@ -122,6 +146,7 @@ export function bigint(column: string, options: FieldOptions = {}): Field {
       if (value !== BigInt.asIntN(64, value)) throw new Reject('OUT_OF_RANGE', from, String(value));
       return value;
     },
+    legacyInteger,
     'number',
   );
 }
@@ -129,12 +154,22 @@ export function bigint(column: string, options: FieldOptions = {}): Field {
 /** An integer that a form may have stored as text; the text is noted under `rule`. */
 export function lenientInteger(column: string, rule: string, options: FieldOptions = {}): Field {
   const strict = integer(column, options);
-  return field(column, pg.int4, 'number', { ...options, hazards: [rule] }, (raw, scope, from) => {
-    if (typeof raw !== 'string') return strict.convert(raw, scope);
-    if (!/^-?\d{1,9}$/.test(raw)) throw new Reject('BAD_INTEGER', from, describe(raw));
-    scope.note(rule, from, raw);
-    return Number(raw);
-  });
+  return field(
+    column,
+    pg.int4,
+    'number',
+    { ...options, hazards: [rule] },
+    (raw, scope, from) => {
+      if (typeof raw !== 'string') return strict.convert(raw, scope);
+      if (!/^-?\d{1,9}$/.test(raw)) throw new Reject('BAD_INTEGER', from, describe(raw));
+      scope.note(rule, from, raw);
+      return Number(raw);
+    },
+    (row, _column, from) => {
+      const was = noted(row, rule, from);
+      return was !== undefined && String(Number(was)) === row.text(column) ? was : legacyInteger(row, column);
+    },
+  );
 }
 
 /** A double, bit for bit; an infinity is kept and noted under `infinite` (aggregates over it break). */
@@ -149,6 +184,7 @@ export function double(column: string, options: FieldOptions & { infinite?: stri
       if (!Number.isFinite(value) && options.infinite) scope.note(options.infinite, from, String(value));
       return value;
     },
+    legacyDouble,
     'number',
   );
 }
@@ -172,24 +208,43 @@ export function doubleOf(raw: Raw, field: string): number {
 
 /** 0/1 as SQLite stores it, or a JSON boolean. */
 export function bool(column: string, options: FieldOptions = {}): Field {
-  return field(column, pg.bool, 'number', options, (raw, _scope, from) => {
-    if (typeof raw === 'boolean') return raw;
-    if (raw === 0n || raw === 1n) return raw === 1n;
-    throw new Reject('BAD_BOOLEAN', from, describe(raw));
-  });
+  return field(
+    column,
+    pg.bool,
+    'number',
+    options,
+    (raw, _scope, from) => {
+      if (typeof raw === 'boolean') return raw;
+      if (raw === 0n || raw === 1n) return raw === 1n;
+      throw new Reject('BAD_BOOLEAN', from, describe(raw));
+    },
+    legacyBool,
+  );
 }
 
 /** A boolean that a form may have stored as text or number; what it was is noted under `rule`. */
 export function lenientBool(column: string, rule: string, options: FieldOptions = {}): Field {
-  return field(column, pg.bool, 'number', { ...options, hazards: [rule] }, (raw, scope, from) => {
-    if (typeof raw === 'boolean') return raw;
-    const was = raw instanceof JsonNumber ? raw.text : raw;
-    if (was === 'true' || was === '1' || was === 'false' || was === '0') {
-      scope.note(rule, from, JSON.stringify(raw instanceof JsonNumber ? Number(was) : was));
-      return was === 'true' || was === '1';
-    }
-    throw new Reject('BAD_BOOLEAN', from, describe(raw));
-  });
+  return field(
+    column,
+    pg.bool,
+    'number',
+    { ...options, hazards: [rule] },
+    (raw, scope, from) => {
+      if (typeof raw === 'boolean') return raw;
+      const was = raw instanceof JsonNumber ? raw.text : raw;
+      if (was === 'true' || was === '1' || was === 'false' || was === '0') {
+        scope.note(rule, from, JSON.stringify(raw instanceof JsonNumber ? Number(was) : was));
+        return was === 'true' || was === '1';
+      }
+      throw new Reject('BAD_BOOLEAN', from, describe(raw));
+    },
+    (row, _column, from) => {
+      const value = legacyBool(row, column);
+      const was = noted(row, rule, from);
+      if (was === undefined || /true|1/.test(was) !== value) return value;
+      return parseJson(Buffer.from(was)).value;
+    },
+  );
 }
 
 /** `YYYY-MM-DD HH:MM:SS[.ffffff]` without a zone, meaning UTC: the store's setting, written here. */
@@ -204,6 +259,7 @@ export function naiveUtc(column: string, options: FieldOptions = {}): Field {
       if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
       return value;
     },
+    legacyNaive,
     'instant',
   );
 }
@@ -216,20 +272,39 @@ export function isoInstant(
   column: string,
   options: FieldOptions & { rule: string; localOffsetMinutes: number },
 ): Field {
-  return field(column, pg.timestamptz, 'text', options, (raw, scope, from) => {
-    const value = typeof raw === 'string' ? parseIsoTimestamp(raw, options.localOffsetMinutes) : undefined;
-    if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
-    if (value.assumed) scope.note(options.rule, from, raw as string);
-    return value.micros;
-  });
+  const parse = (text: string) => parseIsoTimestamp(text, options.localOffsetMinutes);
+  return field(
+    column,
+    pg.timestamptz,
+    'text',
+    options,
+    (raw, scope, from) => {
+      const value = typeof raw === 'string' ? parse(raw) : undefined;
+      if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
+      if (value.assumed) scope.note(options.rule, from, raw as string);
+      return value.micros;
+    },
+    (row, _column, from) => {
+      const iso = legacyIso(row, column);
+      const was = noted(row, options.rule, from);
+      return iso !== undefined && was !== undefined && parse(was)?.micros === parse(iso)?.micros ? was : iso;
+    },
+  );
 }
 
 /** A JSON document. NaN and infinities, which jsonb has not, become null and are noted under `nonFinite`. */
 export function json(column: string, options: FieldOptions & { nonFinite: string }): Field {
-  return field(column, pg.jsonb, 'json', options, (raw, scope, from) => {
-    const document = Buffer.isBuffer(raw) ? parseStored(raw, from) : (raw as JsonValue);
-    return storableJson(document, scope, from, options.nonFinite);
-  });
+  return field(
+    column,
+    pg.jsonb,
+    'json',
+    options,
+    (raw, scope, from) => {
+      const document = Buffer.isBuffer(raw) ? parseStored(raw, from) : (raw as JsonValue);
+      return storableJson(document, scope, from, options.nonFinite);
+    },
+    (row, _column, from) => legacyJson(row, column, from, options.nonFinite),
+  );
 }
 
 function parseStored(raw: Buffer, field: string): JsonValue {
@@ -277,6 +352,8 @@ export function derived(
 /**
  * The key of a parent record. Where it does not exist: `orphan.reject` sends the record to quarantine under that code,
  * `orphan.note` keeps it without a parent and notes the legacy id.
+ *
+ * @param options.kept column with the legacy id as the record had it, which counts unless it names another stored row
  */
 export function reference(
   column: string,
@@ -284,18 +361,38 @@ export function reference(
   options: FieldOptions & {
     parents: string;
     stored: Field['stored'];
+    kept?: string;
     orphan: { readonly reject: string } | { readonly note: string };
   },
 ): Field {
-  const nullable = options.nullable || 'note' in options.orphan;
-  return field(column, type, options.stored, { ...options, nullable }, (raw, scope, from) => {
-    const legacyId = typeof raw === 'bigint' ? String(raw) : stringOf(raw, from);
-    const key = scope.parent(options.parents, legacyId);
-    if (key !== undefined) return key;
-    if ('reject' in options.orphan) {
-      throw new Reject(options.orphan.reject, from, `no ${legacyId} among ${options.parents}`);
-    }
-    scope.note(options.orphan.note, from, legacyId);
-    return null;
-  });
+  const { parents, orphan, kept } = options;
+  const nullable = options.nullable || 'note' in orphan;
+  const legacyName = (row: LegacyRow, from: string): string | undefined => {
+    const key = row.text(column);
+    const was = kept ? legacyText(row, kept) : undefined;
+    if (key === null) return was ?? ('note' in orphan ? noted(row, orphan.note, from) : undefined);
+    const other = was === undefined ? undefined : row.keyOf(parents, was);
+    // A merged record's legacy id names no row; one that names another row is older than the reference.
+    return was === undefined || (other !== undefined && other !== key)
+      ? (row.nameOf(parents, key) ?? key)
+      : was;
+  };
+  return field(
+    column,
+    type,
+    options.stored,
+    { ...options, nullable },
+    (raw, scope, from) => {
+      const legacyId = typeof raw === 'bigint' ? String(raw) : stringOf(raw, from);
+      const key = scope.parent(parents, legacyId);
+      if (key !== undefined) return key;
+      if ('reject' in orphan) throw new Reject(orphan.reject, from, `no ${legacyId} among ${parents}`);
+      scope.note(orphan.note, from, legacyId);
+      return null;
+    },
+    (row, _column, from) => {
+      const name = legacyName(row, from);
+      return name !== undefined && options.stored === 'number' ? new JsonNumber(name) : name;
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type pg from 'pg';
 import { CutoverError } from '../errors.ts';
 
@@ -5,30 +6,42 @@ import { CutoverError } from '../errors.ts';
 const LOCK_KEY = 0x6375746f766572n;
 const PATIENCE_MS = 5000;
 const PAUSE_MS = 200;
+/** PostgreSQL cuts a session's name here. */
+const NAME_BYTES = 63;
 
 /**
  * Takes the target for one run. The lock dies with its session; the fencing number outlives it, so that a run that lost
  * its lock unnoticed can't write any more: every batch checks the number in its own transaction.
  *
  * @param client stays open and unused as long as the target is held
- * @returns the fencing number
+ * @param what the step that wants it
+ * @returns the fencing number; a dry run, which writes nothing, gets the one that is there
  * @throws CutoverError `held` that says who holds it since when
  */
-export async function holdTarget(client: pg.Client, holder: string): Promise<bigint> {
-  await lock(client, 'pg_try_advisory_lock');
+export async function holdTarget(client: pg.Client, what: string, dryRun: boolean): Promise<bigint> {
+  await lock(client, 'pg_try_advisory_lock', dryRun ? `${what} --dry-run` : what);
+  if (dryRun) {
+    const { rows } = await client.query<{ fence: string }>('select fence from migration.target');
+    return BigInt(rows[0]!.fence);
+  }
+  // Waits for the batch that an earlier run may still have open, and so is ahead of its next one.
   const { rows } = await client.query<{ fence: string }>(
     `update migration.target set fence = fence + 1, holder = $1, held_since = clock_timestamp() returning fence`,
-    [holder],
+    [`${hostname()} pid ${process.pid} (${what})`],
   );
   return BigInt(rows[0]!.fence);
 }
 
 /** Keeps writers away while the session reads; readers don't exclude each other. */
 export async function shareTarget(client: pg.Client): Promise<void> {
-  await lock(client, 'pg_try_advisory_lock_shared');
+  await lock(client, 'pg_try_advisory_lock_shared', 'verify');
 }
 
-async function lock(client: pg.Client, how: string): Promise<void> {
+/** Whoever holds the lock says so in the one thing that every role may see of another's session: its name. */
+async function lock(client: pg.Client, how: string, what: string): Promise<void> {
+  const since = `${new Date().toISOString().slice(0, 19)}Z`;
+  const name = `cutover ${what} since ${since} pid ${process.pid} on ${hostname()}`;
+  await client.query(`select set_config('application_name', $1, false)`, [name.slice(0, NAME_BYTES)]);
   // A run that was just killed may hold the lock until the server notices: patience, then the truth.
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
@@ -37,13 +50,15 @@ async function lock(client: pg.Client, how: string): Promise<void> {
     if (Date.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
-  const { rows } = await client.query<{ holder: string; held_since: Date }>(
-    'select holder, held_since from migration.target',
+  const { rows } = await client.query<{ name: string }>(
+    `select application_name as name from pg_locks join pg_stat_activity using (pid)
+     where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = $1
+       and database = (select oid from pg_database where datname = current_database())`,
+    [LOCK_KEY],
   );
-  const since = rows[0]?.held_since?.toISOString() ?? 'unknown';
   throw new CutoverError(
     'held',
-    `database ${client.database} is held by ${rows[0]?.holder ?? 'a reader'} since ${since}`,
+    `database ${client.database} is held by ${rows[0]?.name ?? 'a run that has just ended'}`,
     'Wait until that run has ended, or end it; then run the same command again.',
   );
 }
@@ -51,7 +66,8 @@ async function lock(client: pg.Client, how: string): Promise<void> {
 /** Refuses a batch of a run that another one has replaced. Call it first in every writing transaction. */
 export async function checkFence(client: pg.Client, fence: bigint): Promise<void> {
   const { rows } = await client.query<{ fence: string; holder: string; held_since: Date }>(
-    'select fence, holder, held_since from migration.target for key share',
+    // Not `for key share`, which lets the number change under an open batch.
+    'select fence, holder, held_since from migration.target for share',
   );
   const found = rows[0]!;
   if (BigInt(found.fence) !== fence) {

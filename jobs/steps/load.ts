@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { targetError } from '../database.ts';
 import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
@@ -22,7 +21,7 @@ export async function load(context: StepContext): Promise<void> {
   try {
     await asRole(context, 'migrator', (client) =>
       withStore(context, async (store, snapshot) => {
-        const fence = await holdTarget(guard, `${hostname()} pid ${process.pid}`);
+        const fence = await holdTarget(guard, 'load', dryRun);
         await client.query(`set cutover.loading = 'on'`);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
         const { run, tables } = await loadTables(client, store, system.tables, {

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
 import { findRun, notesOf, progressOf, reasonsOf } from '../engine/ledger.ts';
@@ -17,7 +16,7 @@ export async function replay(context: StepContext): Promise<void> {
   try {
     await asRole(context, 'migrator', (client) =>
       withStore(context, async (store, snapshot) => {
-        const fence = await holdTarget(guard, `${hostname()} pid ${process.pid} (replay)`);
+        const fence = await holdTarget(guard, 'replay', dryRun);
         await client.query(`set cutover.loading = 'on'`);
         const run = await findRun(client, await identityOf(context, snapshot, await recordedDigest(client)));
         if (!run) {

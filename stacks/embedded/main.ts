@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { makeProgram, runFor, runProgram, tell } from '../../jobs/command-line.ts';
 import {
   type CommonOptions,
+  forgetStart,
   lastStart,
   namedPlatform,
   rememberStart,
