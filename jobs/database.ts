@@ -85,7 +85,7 @@ export function targetError(error: unknown, url: string): unknown {
   if (code === '28P01' || code === '28000') {
     return say(
       error.message,
-      'Correct user and password in the URL; secrets.json in the home folder has the roles of the systems.',
+      'Correct user and password in the URL; secrets.json in the home folder has the roles of the systems, which provision makes.',
     );
   }
   if (code === 'ENOENT' && /\.(pem|crt)/.test(error.message)) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { ident } from '../database.ts';
 import type { SqliteStore } from '../sources/sqlite.ts';
@@ -77,21 +78,27 @@ export async function compareAggregates(
   setAside: readonly bigint[],
 ): Promise<CheckResult[]> {
   excludeRows(sqlite, setAside);
-  const entries = mapping.fields.flatMap((field) =>
-    aggregatesOf(field).map((each) => ({ column: field.column, ...each })),
-  );
-  entries.push({ column: '*', name: 'count', source: 'count(*)', target: 'count(*)' });
-  const [left] = sqlite.query(
-    `select ${entries.map((each) => each.source).join(', ')} from "${mapping.entity}"
-     where rowid not in (select id from temp.set_aside)`,
-  );
-  const { rows } = await client.query<unknown[]>({
-    text: `select ${entries.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
-    rowMode: 'array',
-  });
-  return entries.map((each, i) =>
-    result(each, `${each.name}(${each.column})`, mapping.table, left![i], rows[0]![i]),
-  );
+  const results: CheckResult[] = [];
+  const columns = mapping.fields.map((field) => ({ column: field.column, aggregates: aggregatesOf(field) }));
+  columns.push({ column: '*', aggregates: [{ name: 'count', source: 'count(*)', target: 'count(*)' }] });
+  for (const { column, aggregates } of columns) {
+    if (aggregates.length === 0) continue;
+    const target = client.query<unknown[]>({
+      text: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
+      rowMode: 'array',
+    });
+    // SQLite answers synchronously: a column at a time lets the other systems' connections live meanwhile.
+    await setImmediate();
+    const [left] = sqlite.query(
+      `select ${aggregates.map((each) => each.source).join(', ')} from "${mapping.entity}"
+       where rowid not in (select id from temp.set_aside)`,
+    );
+    const [right] = (await target).rows;
+    for (const [i, each] of aggregates.entries()) {
+      results.push(result(each, `${each.name}(${column})`, mapping.table, left![i], right![i]));
+    }
+  }
+  return results;
 }
 
 /** The checks that a system brings itself. */

@@ -353,7 +353,7 @@ export function derived(
  * The key of a parent record. Where it does not exist: `orphan.reject` sends the record to quarantine under that code,
  * `orphan.note` keeps it without a parent and notes the legacy id.
  *
- * @param options.kept column with the legacy id as the record had it, which counts unless it names another stored row
+ * @param options.kept column with the legacy id as the record had it: an export gives it back where the reference agrees
  */
 export function reference(
   column: string,
@@ -370,7 +370,11 @@ export function reference(
   const legacyName = (row: LegacyRow, from: string): string | undefined => {
     const key = row.text(column);
     const was = kept ? legacyText(row, kept) : undefined;
-    if (key === null) return was ?? ('note' in orphan ? noted(row, orphan.note, from) : undefined);
+    if (key === null) {
+      const lost = was ?? ('note' in orphan ? noted(row, orphan.note, from) : undefined);
+      // The row that it names is there: somebody took the reference away.
+      return lost !== undefined && row.keyOf(parents, lost) !== undefined ? undefined : lost;
+    }
     const other = was === undefined ? undefined : row.keyOf(parents, was);
     // A merged record's legacy id names no row; one that names another row is older than the reference.
     return was === undefined || (other !== undefined && other !== key)

@@ -8,10 +8,12 @@ import {
   findRun,
   type Identity,
   isComplete,
+  notesOf,
   type Progress,
   progressIn,
   progressOf,
   type Run,
+  reasonsOf,
   removalsOf,
 } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
@@ -37,18 +39,25 @@ export interface TableLoad extends Counts {
   removed: number;
 }
 
+export interface Loaded {
+  /** What this call did, by table; the records of committed batches count as unchanged. */
+  readonly tables: Map<string, TableLoad>;
+  /** Records in quarantine by reason code, per table. */
+  readonly reasons: Map<string, Record<string, number>>;
+  /** Notes by rule, per table. */
+  readonly notes: Map<string, Record<string, number>>;
+}
+
 /**
  * Loads a snapshot: goes on where a run of the same snapshot, code and schema ended, writes nothing when that run is
  * complete, and only the differences when the tables hold rows of another run.
- *
- * @returns what this call did, by table; the records of committed batches count as unchanged
  */
 export async function load(
   client: pg.Client,
   store: OpenStore,
   tables: readonly TableMapping[],
   options: LoadOptions,
-): Promise<{ run: Run; tables: Map<string, TableLoad> }> {
+): Promise<Loaded> {
   if (options.dryRun) await client.query('begin');
   const known = await findRun(client, options.identity);
   const run = known ?? (await newRun(client, tables, options));
@@ -90,8 +99,9 @@ export async function load(
     }
   }
   await remove(() => false);
+  const [reasons, notes] = [await reasonsOf(client, run.id), await notesOf(client, run.id)];
   if (options.dryRun) await client.query('rollback');
-  return { run, tables: result };
+  return { tables: result, reasons, notes };
 }
 
 /** Keys of the rows that the source no longer has, by table. */

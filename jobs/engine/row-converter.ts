@@ -10,7 +10,7 @@ import { jsonb } from './pg-types.ts';
 import { Reject } from './reject.ts';
 
 /** Rule id under which a non-finite number in an unknown field is noted. */
-const NON_FINITE_RULE = 'X4';
+export const NON_FINITE_RULE = 'X4';
 
 /** Turns the records of one mapping into rows, by its contracts. */
 export class RowConverter {

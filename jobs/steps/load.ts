@@ -1,7 +1,6 @@
 import { targetError } from '../database.ts';
 import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
-import { notesOf, reasonsOf } from '../engine/ledger.ts';
 import { load as loadTables } from '../engine/load.ts';
 import { tableReport } from '../report.ts';
 import {
@@ -24,7 +23,7 @@ export async function load(context: StepContext): Promise<void> {
         const fence = await holdTarget(guard, 'load', dryRun);
         await client.query(`set cutover.loading = 'on'`);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
-        const { run, tables } = await loadTables(client, store, system.tables, {
+        const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
           identity,
           fence,
           batchRows,
@@ -32,8 +31,6 @@ export async function load(context: StepContext): Promise<void> {
           signal,
           onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
         });
-        const reasons = await reasonsOf(client, run.id);
-        const notes = await notesOf(client, run.id);
         for (const [table, counts] of tables) {
           Object.assign(tableReport(report, table), {
             ...counts,

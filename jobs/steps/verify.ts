@@ -111,7 +111,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
           },
         ];
         await client.query('commit');
-        await record(context, identity, startedAt, rows, divergences, guard);
+        if (!context.dryRun) await record(context, identity, startedAt, rows, divergences, guard);
       }),
     );
   } finally {

@@ -1,4 +1,5 @@
 import { describe, isoInstant, storableJson, stringOf, text } from '../../engine/contracts.ts';
+import { asJsonValue, legacyJson, noted } from '../../engine/legacy.ts';
 import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
@@ -26,7 +27,20 @@ export function ids(table: string): Field[] {
       type: pg.uuid,
       convert: (raw) => keyOf('lightning-talk', table, legacyIdOf(raw)),
     },
-    { ...base, column: 'legacy_id', type: pg.text, convert: legacyIdOf },
+    {
+      ...base,
+      column: 'legacy_id',
+      type: pg.text,
+      convert(raw, scope) {
+        if (raw instanceof JsonNumber) scope.note('L2', 'id', raw.text);
+        return legacyIdOf(raw);
+      },
+      // A row that the application made on this database has no legacy id: its key serves.
+      legacy(row) {
+        const id = row.text('legacy_id') ?? row.text('id') ?? undefined;
+        return id !== undefined && noted(row, 'L2', 'id') === id ? new JsonNumber(id) : id;
+      },
+    },
   ];
 }
 
@@ -68,10 +82,14 @@ export function member(object: string, name: string, inner: Field): Field {
     ...inner,
     from: object,
     convert: (raw, scope) => inner.convert(membersOf(raw, object)?.get(name), scope),
+    legacy(row) {
+      const value = asJsonValue(inner.legacy?.(row));
+      return value === undefined ? undefined : new JsonObject([[name, value]]);
+    },
   };
 }
 
-/** The members of a nested object that have no column of their own, and explicit nulls. */
+/** The members of a nested object that have no column of their own, and explicit nulls; empty for an empty object. */
 export function otherMembers(column: string, object: string, known: readonly string[]): Field {
   return {
     column,
@@ -81,10 +99,13 @@ export function otherMembers(column: string, object: string, known: readonly str
     nullable: true,
     hazards: ['L8', 'L11'],
     convert(raw, scope) {
-      const members = [...(membersOf(raw, object) ?? [])];
-      const others = members.filter(([key, value]) => !known.includes(key) || value === null);
-      return others.length === 0 ? null : storableJson(new JsonObject(others), scope, object, 'L27');
+      const members = membersOf(raw, object);
+      const others = [...(members ?? [])].filter(([key, value]) => !known.includes(key) || value === null);
+      // An object without members is another thing than none.
+      if (others.length === 0 && members?.size !== 0) return null;
+      return storableJson(new JsonObject(others), scope, object, 'L27');
     },
+    legacy: (row) => legacyJson(row, column, object, 'L27'),
   };
 }
 

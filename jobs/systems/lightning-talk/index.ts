@@ -13,6 +13,9 @@ import {
 
 const optional = (column: string, from = column) => text(column, { from, nullable: true, hazards: ['L8'] });
 
+/** What a reference said, kept beside it: it may name what is not stored. */
+const named = (column: string, from: string): Field => ({ ...optional(column, from), legacy: undefined });
+
 /** Names under which credentials were stored or sent; they are left out of every table, report and quarantine (L23). */
 const CREDENTIALS = {
   password: 'a credential',
@@ -30,6 +33,7 @@ const event = (orphan: { reject: string } | { note: string }): Field =>
     stored: 'text',
     orphan,
     nullable: 'note' in orphan,
+    kept: 'note' in orphan ? 'legacy_event_id' : undefined,
     hazards: ['L4', 'L16'],
   });
 
@@ -39,6 +43,8 @@ const byId = (name: string, mapping: Partial<TableMapping> & Pick<TableMapping, 
   entity: name,
   key: ['id'],
   extra: 'extra',
+  // Documents stand in the order in which they were made, unless somebody sorted the array.
+  legacyOrder: ['created_at', 'legacy_id'],
   leftOut: CREDENTIALS,
   duplicates: byLegacyId,
   parents: [{ as: name, by: (row) => String(row('legacy_id')), key: 'id' }],
@@ -109,10 +115,11 @@ const tables: readonly TableMapping[] = [
         from: 'speakerId',
         parents: 'participants',
         stored: 'text',
+        kept: 'legacy_speaker_id',
         orphan: { note: 'L5' },
         hazards: ['L5'],
       }),
-      optional('legacy_speaker_id', 'speakerId'),
+      named('legacy_speaker_id', 'speakerId'),
       text('title', { hazards: ['L18'] }),
       optional('description'),
       optional('category'),
@@ -147,7 +154,7 @@ const tables: readonly TableMapping[] = [
     fields: [
       instant('occurred_at', 'timestamp'),
       event({ note: 'L16' }),
-      optional('legacy_event_id', 'eventId'),
+      named('legacy_event_id', 'eventId'),
       text('event_type', { from: 'action' }),
       json('event_data', { from: 'data', nullable: true, nonFinite: 'L27' }),
       serverDate,
@@ -156,7 +163,7 @@ const tables: readonly TableMapping[] = [
   byId('presentations', {
     fields: [
       event({ note: 'L16' }),
-      optional('legacy_event_id', 'eventId'),
+      named('legacy_event_id', 'eventId'),
       text('title', { hazards: ['L18'] }),
       optional('presenter'),
       optional('abstract'),
@@ -177,10 +184,11 @@ const tables: readonly TableMapping[] = [
         from: 'presentationId',
         parents: 'presentations',
         stored: 'text',
+        kept: 'legacy_presentation_id',
         orphan: { note: 'L16' },
         hazards: ['L16'],
       }),
-      optional('legacy_presentation_id', 'presentationId'),
+      named('legacy_presentation_id', 'presentationId'),
       text('interaction_type', { from: 'interactionType' }),
       optional('material_filename', 'materialFilename'),
       instant('occurred_at', 'timestamp'),
@@ -204,22 +212,27 @@ const tables: readonly TableMapping[] = [
   byId('voting_sessions', {
     fields: [
       event({ note: 'L16' }),
-      optional('legacy_event_id', 'eventId'),
+      named('legacy_event_id', 'eventId'),
       reference('talk_id', pg.uuid, {
         from: 'talkId',
         parents: 'talks',
         stored: 'text',
+        kept: 'legacy_talk_id',
         orphan: { note: 'L16' },
         hazards: ['L16'],
       }),
-      optional('legacy_talk_id', 'talkId'),
+      named('legacy_talk_id', 'talkId'),
       optional('status'),
       instant('ends_at', 'endsAt', true),
       integer('duration', { nullable: true }),
       optional('created_by', 'createdBy'),
       json('votes', { nullable: true, nonFinite: 'L27' }),
       json('results', { nullable: true, nonFinite: 'L27', hazards: ['L13'] }),
-      member('results', 'averageRating', averageRating('average_rating', 'averageRating')),
+      // `results` has it, too.
+      {
+        ...member('results', 'averageRating', averageRating('average_rating', 'averageRating')),
+        legacy: undefined,
+      },
     ],
   }),
 ];

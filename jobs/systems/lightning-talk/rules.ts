@@ -1,4 +1,5 @@
 import { checkedText, describe, doubleOf, stringOf, text } from '../../engine/contracts.ts';
+import { legacyDouble, noted } from '../../engine/legacy.ts';
 import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
@@ -112,6 +113,12 @@ export function averageRating(column: string, from: string): Field {
       }
       throw new Reject('BAD_NUMBER', from, describe(raw));
     },
+    legacy(row) {
+      const value = legacyDouble(row, column);
+      const [text, token] = [noted(row, 'L13', from), noted(row, 'L27', from)];
+      if (value === undefined) return token === undefined ? undefined : new JsonNumber(token);
+      return text !== undefined && Number(text) === value ? text : value;
+    },
   };
 }
 
@@ -135,5 +142,11 @@ export const serverDate: Field = {
     if (time !== undefined && localDay(time, SERVER_OFFSET_MINUTES) !== day)
       scope.note('L17', 'date', String(raw));
     return day;
+  },
+  legacy(row) {
+    const day = row.text('server_date');
+    if (day === null) return undefined;
+    const [weekday, date, month, year] = new Date(`${day}T00:00:00Z`).toUTCString().split(/,? /);
+    return year === undefined ? day : `${weekday} ${month} ${date} ${year}`;
   },
 };

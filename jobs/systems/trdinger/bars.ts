@@ -61,8 +61,8 @@ const VALUES = ['open', 'high', 'low', 'close', 'volume'];
 
 /** H3: a bar that repeats all five values of the bar nine hours earlier is that bar, stored again in local time. */
 export const shiftedCopies: NonNullable<TableMapping['watch']> = {
-  // Nine hours of the shortest bars, each under every spelling of its symbol.
-  lookback: 36 * 5,
+  // Nine hours of the shortest bars, each under five spellings of its symbol, two of its timeframe and two of its time.
+  lookback: 36 * 5 * 2 * 2,
   make() {
     let series = '';
     let seen = new Map<number, unknown[]>();

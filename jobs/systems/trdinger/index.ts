@@ -47,6 +47,7 @@ const tables: readonly TableMapping[] = [
     table: 'ohlcv_data',
     entity: 'ohlcv_data',
     key: ['symbol', 'timeframe', 'timestamp'],
+    legacyOrder: ['legacy_id'],
     order: { series: { symbol: SYMBOLS, timeframe: TIMEFRAMES }, by: ['timestamp'] },
     fields: [
       ...symbol,
@@ -69,6 +70,7 @@ const tables: readonly TableMapping[] = [
     table: 'funding_rate_data',
     entity: 'funding_rate_data',
     key: ['symbol', 'funding_timestamp'],
+    legacyOrder: ['legacy_id'],
     order: { series: { symbol: SYMBOLS }, by: ['funding_timestamp'] },
     fields: [
       ...symbol,
@@ -91,6 +93,7 @@ const tables: readonly TableMapping[] = [
     table: 'open_interest_data',
     entity: 'open_interest_data',
     key: ['symbol', 'data_timestamp'],
+    legacyOrder: ['legacy_id'],
     order: { series: { symbol: SYMBOLS }, by: ['data_timestamp'] },
     fields: [
       ...symbol,

@@ -1,8 +1,8 @@
 import { checkedText } from '../../engine/contracts.ts';
-import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
+import type { DuplicateVerdict, Field, KeyedRow, LegacyRow } from '../../engine/mapping.ts';
 import { text as pgText } from '../../engine/pg-types.ts';
 
-/** Other spellings of a symbol or timeframe, best first, to the one that is stored. */
+/** Other spellings of a symbol or timeframe, to the one that is stored. */
 type Aliases = ReadonlyMap<string, string>;
 
 const perpetual = (base: string): [string, string][] =>
@@ -33,7 +33,12 @@ export const BAR_SECONDS: ReadonlyMap<string, number> = new Map([
 
 /** The column in its canonical spelling, and `source_<column>` as the source has it. */
 export function canonical(column: string, aliases: Aliases, hazard: string): Field[] {
-  const field = (name: string, convert: (value: string | Buffer) => string | Buffer): Field => ({
+  const source = `source_${column}`;
+  const field = (
+    name: string,
+    convert: (value: string | Buffer) => string | Buffer,
+    legacy?: Field['legacy'],
+  ): Field => ({
     column: name,
     from: column,
     type: pgText,
@@ -42,10 +47,16 @@ export function canonical(column: string, aliases: Aliases, hazard: string): Fie
     hazards: [hazard],
     aggregate: name === column ? undefined : 'text',
     convert: (raw) => convert(checkedText(raw, column)),
+    legacy,
   });
+  // A row that was given another symbol since has the old one's source spelling.
+  const spelling = (row: LegacyRow) => {
+    const [stored, was] = [row.text(column), row.text(source)];
+    return (was !== null && (aliases.get(was) ?? was) === stored ? was : stored) ?? undefined;
+  };
   return [
     field(column, (value) => aliases.get(value.toString()) ?? value),
-    field(`source_${column}`, (value) => value),
+    field(source, (value) => value, spelling),
   ];
 }
 
@@ -56,25 +67,21 @@ export function canonicalSql(column: string, aliases: Aliases): string {
 }
 
 /**
- * H1, H13: of rows with one canonical key, the one under the canonical spelling wins, else the first spelling in the
- * alias table, else the first row. The others are merged; whether their values differed is recorded.
+ * H1, H13: of rows with one canonical key, the one under the canonical spelling wins, else the first row. The others are
+ * merged; whether their values differed is recorded.
  */
 export function preferCanonical(values: readonly string[]): (a: KeyedRow, b: KeyedRow) => DuplicateVerdict {
-  const rank = (row: KeyedRow, column: string, aliases: Aliases) => {
-    const source = row.value(`source_${column}`);
-    if (source === undefined) return 0;
-    return [...aliases.keys()].indexOf(String(source)) + 1;
+  const source = (row: KeyedRow, column: string) => String(row.value(`source_${column}`));
+  const isAlias = (row: KeyedRow, column: string) =>
+    row.value(`source_${column}`) !== undefined && source(row, column) !== String(row.value(column)) ? 1 : 0;
+  const rank = (row: KeyedRow) => 2 * isAlias(row, 'symbol') + isAlias(row, 'timeframe');
+  return (first, second) => {
+    const differ = (column: string) => source(first, column) !== source(second, column);
+    return {
+      winner: rank(second) < rank(first) ? 'second' : 'first',
+      loser: 'merge',
+      rule: differ('symbol') ? 'H1' : differ('timeframe') ? 'H13' : 'H2',
+      identical: values.every((column) => Object.is(first.value(column), second.value(column))),
+    };
   };
-  const rankOf = (row: KeyedRow) => rank(row, 'symbol', SYMBOLS) * 100 + rank(row, 'timeframe', TIMEFRAMES);
-  return (first, second) => ({
-    winner: rankOf(second) < rankOf(first) ? 'second' : 'first',
-    loser: 'merge',
-    rule:
-      rankOf(first) === rankOf(second)
-        ? 'H2'
-        : rank(first, 'symbol', SYMBOLS) === rank(second, 'symbol', SYMBOLS)
-          ? 'H13'
-          : 'H1',
-    identical: values.every((column) => Object.is(first.value(column), second.value(column))),
-  });
 }

@@ -1,0 +1,82 @@
+/** A string, a number, or one of the bare tokens that Python writes and `JSON.parse` refuses. */
+const STRING_OR_TOKEN = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+/** So many digits a double holds, whatever they are. */
+const SAFE_DIGITS = 15;
+
+/**
+ * Reads JSON by JavaScript's own parser, with nothing of our reader: `NaN` and infinities are null, and an integer of more
+ * digits than a double holds is a bigint.
+ */
+export function parseLoosely(text: string): unknown {
+  const plain = text.replace(/^\uFEFF/, '').replace(STRING_OR_TOKEN, (token) => {
+    if (token.startsWith('"')) return token;
+    if (/[NI]/.test(token)) return 'null';
+    return /^-?\d+$/.test(token) && token.length > SAFE_DIGITS ? `{"${LONG}":"${token}"}` : token;
+  });
+  return JSON.parse(plain, (_key, value) =>
+    value !== null && typeof value === 'object' && LONG in value ? BigInt(value[LONG]) : value,
+  );
+}
+
+/** No legacy document has a key that begins with this character: it can't be stored. */
+const LONG = '\\u0000integer';
+
+const INSTANT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)$/;
+
+/** An instant that names its zone, in one spelling; undefined for any other text. */
+function instantOf(text: string): string | undefined {
+  const match = INSTANT.exec(text);
+  const minute = match ? Date.parse(`${match[1]}:00${match[4]}`) : Number.NaN;
+  if (!match || Number.isNaN(minute)) return undefined;
+  return `${minute} ${match[2] ?? '00'}.${(match[3] ?? '').replace(/0+$/, '')}`;
+}
+
+export interface LooseDifference {
+  /** Members and elements on the way: `venue.name`, `tags[2]`; empty for the document itself. */
+  readonly path: string;
+  /** JSON text; null where there is nothing. */
+  readonly a: string | null;
+  readonly b: string | null;
+}
+
+/**
+ * All differences of two parsed documents. The same are: objects whatever the order of their keys, numbers of one value
+ * (0 and -0 too), texts that name one instant with its zone. A null is not the same as nothing.
+ */
+export function looseDifferences(a: unknown, b: unknown, path = ''): LooseDifference[] {
+  if (sameScalar(a, b)) return [];
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return range(Math.max(a.length, b.length)).flatMap((i) => looseDifferences(a[i], b[i], `${path}[${i}]`));
+  }
+  if (isObject(a) && isObject(b)) {
+    const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+    const own = (of: Record<string, unknown>, name: string) => (Object.hasOwn(of, name) ? of[name] : undefined);
+    return [...names].flatMap((name) =>
+      looseDifferences(own(a, name), own(b, name), path === '' ? name : `${path}.${name}`),
+    );
+  }
+  return [{ path, a: shown(a), b: shown(b) }];
+}
+
+function sameScalar(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a === 'string' && typeof b === 'string') {
+    const instant = instantOf(a);
+    return instant !== undefined && instant === instantOf(b);
+  }
+  // A long integer may be written as a float on the other side.
+  if (typeof a === 'bigint' && typeof b === 'number') return Number.isInteger(b) && BigInt(b) === a;
+  if (typeof a === 'number' && typeof b === 'bigint') return Number.isInteger(a) && BigInt(a) === b;
+  return false;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
+const range = (length: number) => Array.from({ length }, (_, i) => i);
+
+export function shown(value: unknown): string | null {
+  if (value === undefined) return null;
+  return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each));
+}
