@@ -10,6 +10,7 @@ import { exitCodeOf, runSteps } from './run.ts';
 import { writeSample } from './sample/index.ts';
 import { Secrets } from './secrets.ts';
 import { databaseUrl } from './steps/context.ts';
+import { exportLegacy, requireEmpty } from './steps/export.ts';
 import { replay } from './steps/replay.ts';
 import { status } from './steps/status.ts';
 import { DivergenceError } from './steps/verify.ts';
@@ -19,6 +20,12 @@ import { systemsNamed } from './systems/index.ts';
 const OTHERS: readonly PlannedStep[] = [
   { name: 'replay', what: 'Try the quarantined records again', after: [], run: replay },
   {
+    name: 'export',
+    what: 'Write the target back in the legacy form, and prove it equal to the snapshot',
+    after: [],
+    run: exportLegacy,
+  },
+  {
     name: 'status',
     what: 'Say what the ledger knows: progress, quarantine, last proof',
     after: [],
@@ -27,6 +34,8 @@ const OTHERS: readonly PlannedStep[] = [
 ];
 
 const NEEDS_SOURCE = new Set(['inspect', 'backup']);
+/** These print the differences that they found. */
+const PROOFS = new Set(['verify', 'export']);
 
 /** All commands of a job. The local runner adds those that start and stop servers. */
 export function makeProgram(interrupted: AbortSignal): Command {
@@ -35,32 +44,33 @@ export function makeProgram(interrupted: AbortSignal): Command {
     .exitOverride()
     .showHelpAfterError('(--help lists the options)');
   for (const step of [...PLAN, ...OTHERS]) {
-    withCommonOptions(program.command(step.name).description(step.what)).action(
-      async (options: CommonOptions) => {
-        if (NEEDS_SOURCE.has(step.name) && options.source.length === 0) {
-          throw new CutoverError(
-            'usage',
-            `${step.name} needs a legacy store`,
-            'Name it: --source DIR or --source SYSTEM=PATH.',
-          );
-        }
-        const divergences: SystemDivergence[] = [];
-        const noticing: PlannedStep = {
-          ...step,
-          run: (context) =>
-            step.run(context).catch((error) => {
-              if (error instanceof DivergenceError) {
-                divergences.push(
-                  ...error.divergences.map((each) => ({ system: context.system.name, ...each })),
-                );
-              }
-              throw error;
-            }),
-        };
-        const report = await runFor(options, [noticing], await platformFor(step, options), interrupted);
-        await tell(options, report, step.name === 'verify' ? divergences : report);
-      },
-    );
+    const command = withCommonOptions(program.command(step.name).description(step.what));
+    if (step.run === exportLegacy) command.requiredOption('--out <dir>', 'a new or empty folder');
+    command.action(async (options: CommonOptions) => {
+      if (NEEDS_SOURCE.has(step.name) && options.source.length === 0) {
+        throw new CutoverError(
+          'usage',
+          `${step.name} needs a legacy store`,
+          'Name it: --source DIR or --source SYSTEM=PATH.',
+        );
+      }
+      if (options.out !== undefined) await requireEmpty(resolve(options.out));
+      const divergences: SystemDivergence[] = [];
+      const noticing: PlannedStep = {
+        ...step,
+        run: (context) =>
+          step.run(context).catch((error) => {
+            if (error instanceof DivergenceError) {
+              divergences.push(
+                ...error.divergences.map((each) => ({ system: context.system.name, ...each })),
+              );
+            }
+            throw error;
+          }),
+      };
+      const report = await runFor(options, [noticing], await platformFor(step, options), interrupted);
+      await tell(options, report, PROOFS.has(step.name) ? divergences : report);
+    });
   }
   program
     .command('sample')
@@ -124,6 +134,7 @@ export async function runFor(
     batchRows: options.batchRows,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
+    out: options.out === undefined ? undefined : resolve(options.out),
     signal,
     log: progressLine(options),
   });

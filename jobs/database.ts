@@ -82,13 +82,17 @@ export function targetError(error: unknown, url: string): unknown {
       'Start it, or correct the URL. `npm start` starts the embedded one.',
     );
   }
+  if (code === '28000' && error.message.includes('no encryption')) {
+    return say(error.message, 'Ask for TLS: sslmode=verify-full&sslrootcert=PATH in the URL.');
+  }
   if (code === '28P01' || code === '28000') {
     return say(
       error.message,
       'Correct user and password in the URL; secrets.json in the home folder has the roles of the systems, which provision makes.',
     );
   }
-  if (code === 'ENOENT' && /\.(pem|crt)/.test(error.message)) {
+  const { path } = error as NodeJS.ErrnoException;
+  if (path !== undefined && [...new URL(url).searchParams.values()].includes(path)) {
     return say(error.message, 'Correct sslrootcert in the URL.');
   }
   if (TLS_ERRORS.test(code) || TLS_ERRORS.test(error.message) || /SSL/.test(error.message)) {

@@ -17,6 +17,8 @@ export interface CommonOptions {
   quarantineBudget: string[];
   batchRows: number;
   dryRun?: boolean;
+  /** Of `export` only. */
+  out?: string;
   postgres?: string;
   replica?: string;
   timescale?: string;
@@ -83,7 +85,7 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
   const { postgres, timescale, redis } = options;
   if (postgres === undefined && timescale === undefined && redis === undefined) return undefined;
   for (const [name, url] of Object.entries({ postgres, timescale, replica: options.replica })) {
-    if (url !== undefined && !/^postgres(ql)?:\/\/[^/]+/.test(url)) {
+    if (url !== undefined && !(/^postgres(ql)?:\/\/[^/]+/.test(url) && URL.canParse(url))) {
       throw new CutoverError(
         'usage',
         `--${name} is not a URL of a PostgreSQL server`,

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { JsonArrayWriter } from '../sources/json-write.ts';
 import { JsonObject } from '../sources/json-value.ts';
+import { JsonArrayWriter } from '../sources/json-write.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import { type Refusal, SqliteWriter } from '../sources/sqlite-write.ts';
 import type { LegacyRecord } from './export.ts';
@@ -108,7 +108,7 @@ async function createCollections(
     },
     async abandon() {
       for (const [entity, writer] of writers) {
-        await writer.close();
+        await writer.abandon();
         await rm(draftOf(exportedFile(folder, system, entity)), { force: true });
       }
     },

@@ -4,8 +4,10 @@ import type { Divergence } from './compare.ts';
 import { looseDifferences, parseLoosely, shown } from './loose-json.ts';
 
 export interface CollectionProof {
-  /** Documents (or members of the one document) of the snapshot that are in the export, too. */
-  readonly compared: number;
+  /** Records that the snapshot has. */
+  readonly source: number;
+  /** Members of documents that were compared. */
+  readonly fields: number;
   readonly divergences: Divergence[];
 }
 
@@ -44,7 +46,7 @@ export async function compareCollection(pair: CollectionPair): Promise<Collectio
     if (exported.has(id)) tell(`id=${id}`, null, null, `${name}[${i}] repeats it`, 'extra');
     exported.set(id, document);
   }
-  let compared = 0;
+  let fields = 0;
   for (const [i, document] of source.entries()) {
     if (pair.setAside.has(`${name}[${i}]`)) continue;
     const own = without(document as Document, pair.leftOut);
@@ -54,12 +56,12 @@ export async function compareCollection(pair: CollectionPair): Promise<Collectio
       tell(`id=${id}`, null, shown(own), null, 'missing');
       continue;
     }
-    compared++;
+    fields += Object.keys(own).length;
     exported.delete(id);
     for (const { path, a, b } of looseDifferences(own, other)) tell(`id=${id}`, path, a, b, 'changed');
   }
   for (const [id, document] of exported) tell(`id=${id}`, null, null, shown(document), 'extra');
-  return { compared, divergences };
+  return { source: source.length, fields, divergences };
 }
 
 function compareOnly(pair: CollectionPair, source: unknown[], target: unknown[]): CollectionProof {
@@ -78,7 +80,8 @@ function compareOnly(pair: CollectionPair, source: unknown[], target: unknown[])
   for (const { path, a, b } of looseDifferences(own, target[0] ?? {})) {
     tell(name, path, a, b, a === null ? 'extra' : b === null ? 'missing' : 'changed');
   }
-  return { compared: Object.keys(own).length, divergences };
+  const records = Object.keys((source[0] ?? {}) as Document).length + Math.max(0, source.length - 1);
+  return { source: records, fields: Object.keys(own).length, divergences };
 }
 
 function teller(entity: string, divergences: Divergence[]) {
@@ -92,7 +95,8 @@ function teller(entity: string, divergences: Divergence[]) {
 }
 
 const SHOWN = 200;
-const cut = (text: string | null) => (text !== null && text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
+const cut = (text: string | null) =>
+  text !== null && text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 
 function without(document: Document, names: ReadonlySet<string>): Document {
   return Object.fromEntries(Object.entries(document).filter(([name]) => !names.has(name)));

@@ -7,10 +7,13 @@ const LISTED = 10_000;
 
 export interface SqliteProof {
   /** By table: rows of the snapshot, rows that were compared, and how many columns. */
-  readonly tables: ReadonlyMap<string, { readonly source: number; readonly rows: number; readonly columns: number }>;
+  readonly tables: ReadonlyMap<
+    string,
+    { readonly source: number; readonly rows: number; readonly columns: number }
+  >;
   readonly divergences: Divergence[];
-  /** All differences, also those that are not listed. */
-  readonly differences: number;
+  /** By table: all differences, also those that are not listed. */
+  readonly differences: ReadonlyMap<string, number>;
 }
 
 export interface SqlitePair {
@@ -64,9 +67,9 @@ export function compareSqlite(pair: SqlitePair): SqliteProof {
   // The snapshot is the main database: what is attached to a read-only one can be written to all the same.
   const db = new Database(pair.snapshot, { readonly: true });
   const divergences: Divergence[] = [];
-  let differences = 0;
+  const differences = new Map<string, number>();
   const tell = (divergence: Divergence) => {
-    differences++;
+    differences.set(divergence.table, (differences.get(divergence.table) ?? 0) + 1);
     if (divergences.length < LISTED) divergences.push(divergence);
   };
   const tables = new Map<string, { source: number; rows: number; columns: number }>();
@@ -95,7 +98,9 @@ function compareSchemas(db: Database.Database, pair: SqlitePair, tell: Tell): vo
     new Map(
       (
         db
-          .prepare(`select name, tbl_name, ifnull(sql, '') from ${schema}.sqlite_master where name not like 'sqlite\\_%' escape '\\'`)
+          .prepare(
+            `select name, tbl_name, ifnull(sql, '') from ${schema}.sqlite_master where name not like 'sqlite\\_%' escape '\\'`,
+          )
           .raw(true)
           .all() as unknown as [string, string, string][]
       ).map(([name, table, sql]) => [name, { table, sql }]),
@@ -162,7 +167,7 @@ function compareTables(db: Database.Database, entity: string, leftOut: ReadonlyS
       .prepare(`select ${wanted} from ${from} where ${key.map((name) => `${name} is ?`).join(' and ')}`)
       .safeIntegers(true)
       .raw(true);
-    return (row: Row) => statement.get(...row) as unknown as Row | undefined;
+    return (row: Row) => statement.get([...row]) as unknown as Row | undefined;
   };
   const [inSource, inTarget] = [lookup(source), lookup(target)];
   for (const row of differing(source, target)) {

@@ -73,7 +73,10 @@ export async function* legacyRecords(
       yield rows.map((values) => {
         const row = new StoredRow(columns, values, mapping.extra, names);
         register(mapping, row, names);
-        return { key: mapping.key.map((column) => `${column}=${row.text(column)}`).join(' '), fields: fieldsOf(mapping, row) };
+        return {
+          key: mapping.key.map((column) => `${column}=${row.text(column)}`).join(' '),
+          fields: fieldsOf(mapping, row),
+        };
       });
     }
   } finally {
@@ -95,7 +98,9 @@ class StoredRow implements LegacyRow {
     const text = this.text(extra);
     const value = text === null ? null : parseJson(Buffer.from(text)).value;
     this.extra = value instanceof JsonObject ? value : new JsonObject();
-    this.notes = listIn(this.extra, '$notes').flatMap((note) => (note instanceof JsonObject ? [noteOf(note)] : []));
+    this.notes = listIn(this.extra, '$notes').flatMap((note) =>
+      note instanceof JsonObject ? [noteOf(note)] : [],
+    );
   }
 
   text(column: string): string | null {
@@ -137,7 +142,10 @@ const fieldOf = (mapping: TableMapping, column: string): Field | undefined =>
   mapping.fields.find((field) => field.column === column);
 
 /** Undoes what `RowConverter` did: each contract by its inverse, unknown fields and explicit nulls from `extra`. */
-export function fieldsOf(mapping: TableMapping, row: LegacyRow & { readonly extra: JsonObject }): Map<string, Raw> {
+export function fieldsOf(
+  mapping: TableMapping,
+  row: LegacyRow & { readonly extra: JsonObject },
+): Map<string, Raw> {
   const fields = new Map<string, Raw>();
   for (const field of mapping.fields) {
     if (field.from === undefined) continue;
@@ -174,10 +182,7 @@ export async function valuesWithoutField(
     `select attname as name from pg_attribute
      where attrelid = to_regclass($1) and attnum > 0 and not attisdropped and attgenerated = '' and attname <> all ($2)
      order by attnum`,
-    [
-      `public.${ident(mapping.table)}`,
-      [mapping.extra, ...mapping.fields.map((field) => field.column)],
-    ],
+    [`public.${ident(mapping.table)}`, [mapping.extra, ...mapping.fields.map((field) => field.column)]],
   );
   if (columns.length === 0) return [];
   const { rows } = await client.query<string[]>({

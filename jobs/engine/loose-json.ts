@@ -12,15 +12,17 @@ export function parseLoosely(text: string): unknown {
   const plain = text.replace(/^\uFEFF/, '').replace(STRING_OR_TOKEN, (token) => {
     if (token.startsWith('"')) return token;
     if (/[NI]/.test(token)) return 'null';
-    return /^-?\d+$/.test(token) && token.length > SAFE_DIGITS ? `{"${LONG}":"${token}"}` : token;
+    return /^-?\d+$/.test(token) && token.length > SAFE_DIGITS
+      ? `{${JSON.stringify(LONG)}:"${token}"}`
+      : token;
   });
   return JSON.parse(plain, (_key, value) =>
     value !== null && typeof value === 'object' && LONG in value ? BigInt(value[LONG]) : value,
   );
 }
 
-/** No legacy document has a key that begins with this character: it can't be stored. */
-const LONG = '\\u0000integer';
+/** A key that no document has: what could not be stored is not compared. */
+const LONG = '\0integer';
 
 const INSTANT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)$/;
 
@@ -51,7 +53,8 @@ export function looseDifferences(a: unknown, b: unknown, path = ''): LooseDiffer
   }
   if (isObject(a) && isObject(b)) {
     const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-    const own = (of: Record<string, unknown>, name: string) => (Object.hasOwn(of, name) ? of[name] : undefined);
+    const own = (of: Record<string, unknown>, name: string) =>
+      Object.hasOwn(of, name) ? of[name] : undefined;
     return [...names].flatMap((name) =>
       looseDifferences(own(a, name), own(b, name), path === '' ? name : `${path}.${name}`),
     );

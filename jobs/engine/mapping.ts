@@ -148,6 +148,8 @@ export interface SystemMapping {
   readonly server: 'postgres' | 'timescale';
   /** Must exist in the target database. */
   readonly extensions: readonly string[];
+  /** Settings of the sessions that write legacy rows, by name. */
+  readonly loadSettings?: Readonly<Record<string, string>>;
   readonly source: SourceLayout;
   /** In load order: parents before children. */
   readonly tables: readonly TableMapping[];

@@ -38,17 +38,32 @@ function write(value: Raw, layout: Layout, level: number): string {
   }
   if (typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) {
-    return enclosed('[', ']', value.map((each) => write(each, layout, level + 1)), layout, level);
+    return enclosed(
+      '[',
+      ']',
+      value.map((each) => write(each, layout, level + 1)),
+      layout,
+      level,
+    );
   }
   if (value instanceof JsonObject) {
-    const members = Array.from(value, ([key, each]) => `${text(key, layout)}: ${write(each, layout, level + 1)}`);
+    const members = Array.from(
+      value,
+      ([key, each]) => `${text(key, layout)}: ${write(each, layout, level + 1)}`,
+    );
     return enclosed('{', '}', members, layout, level);
   }
   if (typeof value === 'string') return text(value, layout);
   return JSON.stringify(value ?? null);
 }
 
-function enclosed(open: string, close: string, parts: string[], { indent, comma }: Layout, level: number): string {
+function enclosed(
+  open: string,
+  close: string,
+  parts: string[],
+  { indent, comma }: Layout,
+  level: number,
+): string {
   if (parts.length === 0 || indent === undefined) return `${open}${parts.join(comma)}${close}`;
   const line = `\n${' '.repeat(indent * (level + 1))}`;
   return `${open}${line}${parts.join(`${comma}${line}`)}\n${' '.repeat(indent * level)}${close}`;
@@ -88,6 +103,11 @@ export class JsonArrayWriter {
     } finally {
       await this.handle.close();
     }
+  }
+
+  /** Leaves the file as it is. */
+  async abandon(): Promise<void> {
+    await this.handle.close();
   }
 
   async #flush(): Promise<void> {

@@ -1,6 +1,6 @@
 import Database from 'libsql';
-import { pythonJson } from './json-write.ts';
 import { JsonNumber } from './json-value.ts';
+import { pythonJson } from './json-write.ts';
 import type { Raw } from './source.ts';
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -36,7 +36,10 @@ export class SqliteWriter {
     }
     for (const table of tables) {
       const columns = (
-        this.#db.prepare(`select name from pragma_table_info(${literal(table)})`).raw(true).all() as unknown as [string][]
+        this.#db
+          .prepare(`select name from pragma_table_info(${literal(table)})`)
+          .raw(true)
+          .all() as unknown as [string][]
       ).map(([name]) => name);
       const insert = this.#db.prepare(
         `insert into ${quote(table)} (${columns.map(quote).join(', ')}) values (${columns.map(() => '?').join(', ')})`,
@@ -57,14 +60,15 @@ export class SqliteWriter {
     for (const [field, value] of fields) {
       // SQLite stores NaN as NULL.
       const unstorable = typeof value === 'number' && Number.isNaN(value);
-      if (unstorable || (!columns.includes(field) && value !== null)) refused.push({ field, value: shown(value) });
+      if (unstorable || (!columns.includes(field) && value !== null))
+        refused.push({ field, value: shown(value) });
     }
     const values = columns.map((name) => {
       const value = fields.get(name);
       return value !== undefined && json.has(name) ? pythonJson(value) : stored(value);
     });
     try {
-      insert.run(...values);
+      insert.run(values);
     } catch (error) {
       refused.push({ value: (error as Error).message });
     }
@@ -78,7 +82,7 @@ export class SqliteWriter {
   }
 
   close(): void {
-    this.#db.close();
+    if (this.#db.open) this.#db.close();
   }
 }
 

@@ -172,7 +172,8 @@ export class SqliteReader implements OrderedReader {
         .raw(true)
         .safeIntegers(true);
       skip = 0;
-      for (const row of statement.iterate(...values) as IterableIterator<Row>) {
+      // As one array: the driver takes a Buffer that comes alone for named parameters, and dies.
+      for (const row of statement.iterate([...values]) as IterableIterator<Row>) {
         block.push(new SqliteRecord(this.entity, row, this.#shape));
         if (block.length === BLOCK) {
           yield block;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type pg from 'pg';
 import { connect, type RoleKind, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
@@ -24,6 +25,8 @@ export interface StepContext {
   readonly budget: number;
   /** Do everything, commit nothing. */
   readonly dryRun: boolean;
+  /** Folder that an export goes to; the other steps have none. */
+  readonly out?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly log: (line: string) => void;
   /** What the steps found so far; each adds its own. */
@@ -53,6 +56,13 @@ export function asRole<T>(
 
 export function connectAs(context: StepContext, kind: RoleKind): ReturnType<typeof connect> {
   return connect(databaseUrl(context, kind), `cutover ${context.system.name}`);
+}
+
+/** Settings of a session that writes legacy rows: triggers leave their stamps alone, and what the system needs itself. */
+export async function prepareLoading(client: pg.Client, system: SystemMapping): Promise<void> {
+  for (const [name, value] of Object.entries({ 'cutover.loading': 'on', ...system.loadSettings })) {
+    await client.query('select set_config($1, $2, false)', [name, value]);
+  }
 }
 
 /** Opens the current snapshot for the time of `use`. */

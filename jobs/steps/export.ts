@@ -53,7 +53,9 @@ export async function exportLegacy(context: StepContext): Promise<void> {
     await shareTarget(guard);
     await asRole(context, 'verifier', async (client) => {
       await client.query('begin isolation level repeatable read read only');
-      await client.query(`set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1`);
+      await client.query(
+        `set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1`,
+      );
       const runId = await loadOf(client, context, snapshot);
       for (const { table } of system.tables) setAside.set(table, await setAsideOf(client, runId, table));
       divergences.push(...(await writeFiles(context, client, snapshot, out)));
@@ -118,7 +120,8 @@ async function writeFiles(
       for await (const block of legacyRecords(client, mapping, names)) {
         signal?.throwIfAborted();
         for (const record of block) {
-          for (const { field, value } of await files.write(mapping, record)) lose(record.key, field ?? null, value);
+          for (const { field, value } of await files.write(mapping, record))
+            lose(record.key, field ?? null, value);
         }
         table.unchanged += block.length;
         context.log(`${system.name}: ${mapping.table} ${table.unchanged}`);
@@ -158,7 +161,7 @@ async function prove(
     });
     for (const { table, entity } of system.tables) {
       const { source, rows, columns } = proof.tables.get(entity)!;
-      tell(context, table, source, rows * columns, proof.divergences.filter((each) => each.table === entity).length);
+      tell(context, table, source, rows * columns, proof.differences.get(entity) ?? 0);
     }
     return proof.divergences;
   }
@@ -182,7 +185,14 @@ async function prove(
   for (const { path, size } of snapshot.manifest.files) {
     if (known.has(path) || extname(path) !== '.json') continue;
     const source = `${size} bytes that were never loaded`;
-    divergences.push({ table: basename(path), key: path, field: null, source, target: null, kind: 'missing' });
+    divergences.push({
+      table: basename(path),
+      key: path,
+      field: null,
+      source,
+      target: null,
+      kind: 'missing',
+    });
   }
   return divergences;
 }
@@ -190,7 +200,13 @@ async function prove(
 /** SQLite locators end with the rowid: `ohlcv_data rowid 17`. */
 const rowidOf = (locator: string) => BigInt(locator.slice(locator.lastIndexOf(' ') + 1));
 
-function tell(context: StepContext, name: string, source: number, compared: number, differences: number): void {
+function tell(
+  context: StepContext,
+  name: string,
+  source: number,
+  compared: number,
+  differences: number,
+): void {
   Object.assign(tableReport(context.report, name), { source, read: source, compared, differences });
 }
 

@@ -9,6 +9,7 @@ import {
   connectAs,
   databaseUrl,
   identityOf,
+  prepareLoading,
   type StepContext,
   withStore,
 } from './context.ts';
@@ -21,7 +22,7 @@ export async function load(context: StepContext): Promise<void> {
     await asRole(context, 'migrator', (client) =>
       withStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, 'load', dryRun);
-        await client.query(`set cutover.loading = 'on'`);
+        await prepareLoading(client, system);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
           identity,

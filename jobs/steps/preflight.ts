@@ -1,5 +1,6 @@
 import { mkdir, statfs } from 'node:fs/promises';
-import { placeOf, serverOf, withConnection } from '../database.ts';
+import { placeOf, serverOf, urlFor, withConnection } from '../database.ts';
+import type { SystemMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { currentSnapshot } from '../sources/snapshot.ts';
 import type { StepContext } from './context.ts';
@@ -61,6 +62,8 @@ export async function preflight(context: StepContext): Promise<void> {
       }
     }
     report.remarks.push(`PostgreSQL ${version} at ${place}`);
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [system.database]);
+    if (rowCount) await refuseForeign(urlFor(server, system.database), system);
   });
   await mkdir(home, { recursive: true });
   const { manifest } = await currentSnapshot(home, system.name, system.source);
@@ -73,6 +76,24 @@ export async function preflight(context: StepContext): Promise<void> {
       'Free space, or name another folder with --home.',
     );
   }
+}
+
+/** Refuses a database in which somebody else's tables have our names; nothing of it has been changed yet. */
+async function refuseForeign(url: string, system: SystemMapping): Promise<void> {
+  const { rows } = await withConnection(url, (client) =>
+    client.query<{ names: string | null }>(
+      `select string_agg(relname, ', ' order by relname) as names from pg_class
+       where relnamespace = to_regnamespace('public') and relname = any($1) and to_regclass('migration.target') is null`,
+      [system.tables.map((mapping) => mapping.table)],
+    ),
+  );
+  const names = rows[0]?.names;
+  if (!names) return;
+  throw new CutoverError(
+    'target',
+    `${placeOf(url)}: database ${system.database} has tables that were not made here: ${names}`,
+    'Name another server, or rename that database: it belongs to another application.',
+  );
 }
 
 export function mib(bytes: number): string {

@@ -4,7 +4,15 @@ import { findRun, notesOf, progressOf, reasonsOf } from '../engine/ledger.ts';
 import { replayTables } from '../engine/replay.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
-import { asRole, checkBudget, connectAs, identityOf, type StepContext, withStore } from './context.ts';
+import {
+  asRole,
+  checkBudget,
+  connectAs,
+  identityOf,
+  prepareLoading,
+  type StepContext,
+  withStore,
+} from './context.ts';
 
 /**
  * Tries the quarantined records of the current snapshot again, after the cause was removed in the target. A changed
@@ -17,7 +25,7 @@ export async function replay(context: StepContext): Promise<void> {
     await asRole(context, 'migrator', (client) =>
       withStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, 'replay', dryRun);
-        await client.query(`set cutover.loading = 'on'`);
+        await prepareLoading(client, system);
         const run = await findRun(client, await identityOf(context, snapshot, await recordedDigest(client)));
         if (!run) {
           throw new CutoverError(

@@ -351,11 +351,8 @@ export class DivergenceError extends CutoverError {
   constructor(
     message: string,
     readonly divergences: readonly Divergence[],
+    fix = 'Find out who wrote to the target; correct it there, or load again into an empty database.',
   ) {
-    super(
-      'differences',
-      message,
-      'Find out who wrote to the target; correct it there, or load again into an empty database.',
-    );
+    super('differences', message, fix);
   }
 }

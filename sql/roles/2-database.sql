@@ -2,6 +2,8 @@
 revoke all on database {{database}} from public;
 grant connect on database {{database}} to {{prefix}}_owner, {{prefix}}_migrator, {{prefix}}_verifier, {{prefix}}_readonly,
   {{prefix}}_readwrite, {{prefix}}_admin;
+-- Also where somebody else has made the database.
+grant create on database {{database}} to {{prefix}}_owner;
 -- Differences are found in a temporary table.
 grant temporary on database {{database}} to {{prefix}}_migrator;
 

@@ -260,34 +260,26 @@ describe('a source that cannot be read', () => {
   });
 
   it('is rewritten all the time', async () => {
-    // Long enough to be rewritten many times while it is read.
-    const source = await damaged((_, data) => appendFile(join(data, 'analytics.json'), ' '.repeat(16 << 20)));
+    // So long that it is rewritten many times while it is read, however busy the machine is.
+    const source = await damaged((_, data) => truncate(join(data, 'analytics.json'), 64 << 20));
     const file = join(source, 'lightning-talk', 'server', 'data', 'analytics.json');
-    const { size } = await stat(file);
-    const writer = spawn(process.execPath, [
-      '-e',
-      `const fs = require('node:fs');
-       const [, name, size] = process.argv;
-       const file = fs.openSync(name, 'r+');
-       for (let n = 0; ; n++) fs.writeSync(file, String(n).padStart(20), size - 20);`,
-      file,
-      String(size),
-    ]);
+    const writers = [1, 2].map((place) =>
+      spawn(process.execPath, [
+        '-e',
+        `const fs = require('node:fs');
+         const file = fs.openSync(process.argv[1], 'r+');
+         for (let n = 0; ; n++) fs.writeSync(file, String(n), ${place << 25} - 100);`,
+        file,
+      ]),
+    );
     try {
-      const outcome = await cutover(
-        platform,
-        home,
-        'backup',
-        '--system',
-        'lightning-talk',
-        '--source',
-        source,
-      );
+      const args = ['--system', 'lightning-talk', '--source', source];
+      const outcome = await cutover(platform, home, 'backup', ...args);
       expect(outcome.code).toBe(3);
       expect(outcome.stdout).toContain(`${file} changed while it was read, 5 times in a row`);
       expect(outcome.stdout).toContain('fix: Stop the legacy application');
     } finally {
-      writer.kill('SIGKILL');
+      for (const writer of writers) writer.kill('SIGKILL');
     }
   });
 
@@ -321,13 +313,7 @@ describe('a command line that is wrong', () => {
   it.concurrent.each([
     { args: ['verify', '--system', 'nope'], says: /unknown system nope[\s\S]*lightning-talk, trdinger/ },
     { args: ['verify', '--nonsense'], says: /unknown option '--nonsense'/ },
-    { args: ['frobnicate'], says: /unknown command 'frobnicate'/ },
     { args: ['verify', '--quarantine-budget', 'many'], says: /--quarantine-budget many is not \[SYSTEM=\]N/ },
-    {
-      args: ['verify', '--quarantine-budget', 'nope=1'],
-      says: /--quarantine-budget nope=1 is not \[SYSTEM=\]N/,
-    },
-    { args: ['verify', '--quarantine-budget', '-1'], says: /--quarantine-budget/ },
     { args: ['load', '--batch-rows', '0'], says: /--batch-rows.*whole number above 0/ },
     { args: ['backup', '--source', 'nope=x'], says: /--source nope=x: unknown system nope/ },
     { args: ['backup'], says: /backup needs a legacy store[\s\S]*--source/ },
@@ -535,7 +521,7 @@ describe('a target that holds other rows', () => {
     },
   );
 
-  it('of another application entirely: they are dumped, the load refuses, and they stay', async () => {
+  it('of another application entirely: they are dumped, and nothing else is done', async () => {
     await dropSystems(platform);
     await asAdmin(platform, 'postgres', (client) => client.query('create database lightningtalk'));
     await asAdmin(platform, 'lightningtalk', (client) =>
@@ -547,11 +533,14 @@ describe('a target that holds other rows', () => {
     const report = await run(platform, own, { system: 'lightning-talk', budget: BUDGET });
     expect(report.error).toMatchObject({
       exitCode: 4,
-      message: expect.stringContaining('"events" already exists'),
+      message: expect.stringContaining('database lightningtalk has tables that were not made here: events'),
     });
-    const kept = await asAdmin(platform, 'lightningtalk', (client) =>
-      client.query('select name from public.events'),
+    const { rows } = await asAdmin(platform, 'lightningtalk', (client) =>
+      client.query(
+        `select name, (select nspowner::regrole::text from pg_namespace where nspname = 'public') as owner,
+           to_regnamespace('migration') as ledger from public.events`,
+      ),
     );
-    expect(kept.rows).toEqual([{ name: 'not ours' }]);
+    expect(rows).toEqual([{ name: 'not ours', owner: 'pg_database_owner', ledger: null }]);
   });
 });

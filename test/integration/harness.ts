@@ -12,6 +12,7 @@ import type { Platform } from '../../jobs/platform.ts';
 import type { SystemReport } from '../../jobs/report.ts';
 import { runSteps } from '../../jobs/run.ts';
 import { Secrets } from '../../jobs/secrets.ts';
+import { replay } from '../../jobs/steps/replay.ts';
 import { SYSTEMS } from '../../jobs/systems/index.ts';
 
 export const LEGACY = resolve('test/legacy');
@@ -79,7 +80,7 @@ export function cutover(platform: Platform, home: string, ...args: string[]): Pr
 /** How a test wants steps to run within its own process: much faster than a command line for each. */
 export interface Here {
   readonly system: string;
-  /** Names of steps; default: the whole plan. */
+  /** Names of steps, `replay` among them; default: the whole plan. */
   readonly steps?: readonly string[];
   /** Folder with one folder a system. */
   readonly source?: string;
@@ -89,10 +90,12 @@ export interface Here {
   readonly signal?: AbortSignal;
 }
 
+const STEPS = [...PLAN, { name: 'replay', what: '', after: [], run: replay }];
+
 /** Runs steps of one system and answers its report; `error` in it says how a step failed. */
 export async function run(platform: Platform, home: string, here: Here): Promise<SystemReport> {
   const secrets = await Secrets.open(home);
-  const steps = here.steps ? here.steps.map((name) => PLAN.find((step) => step.name === name)!) : PLAN;
+  const steps = here.steps ? here.steps.map((name) => STEPS.find((step) => step.name === name)!) : PLAN;
   const report = await runSteps([systemNamed(here.system)], steps, (system) => ({
     system,
     platform,
@@ -149,6 +152,96 @@ export async function dump(platform: Platform, system: SystemMapping): Promise<R
     }
     return digests;
   });
+}
+
+/** The transaction that wrote each row of a system's tables, by table and key: a row that keeps it was not written. */
+export async function writers(platform: Platform, system: SystemMapping): Promise<Map<string, string>> {
+  return asAdmin(platform, system.database, async (client) => {
+    const found = new Map<string, string>();
+    for (const { table, key } of system.tables) {
+      const columns = key.map((column) => pg.escapeIdentifier(column)).join(', ');
+      const { rows } = await client.query<{ key: string; xmin: string }>(
+        `select (${key.length > 1 ? `row(${columns})` : columns})::text as key, xmin::text from public.${pg.escapeIdentifier(table)}`,
+      );
+      for (const { key, xmin } of rows) found.set(`${table} ${key}`, xmin);
+    }
+    return found;
+  });
+}
+
+/** Takes all rows and the whole ledger away, and leaves schema, chunks and fingerprint: nothing was loaded yet. */
+export async function emptyTarget(platform: Platform, system: SystemMapping): Promise<void> {
+  await asAdmin(platform, system.database, async (client) => {
+    for (const { table } of system.tables.toReversed()) {
+      await client.query(`delete from public.${pg.escapeIdentifier(table)}`);
+    }
+    await client.query(`truncate migration.run, migration.batch, migration.quarantine, migration.merged,
+      migration.removed, migration.removal, migration.verification, migration.divergence restart identity`);
+  });
+}
+
+/** Runs statements in a transaction of the administrator's that stays open, with its locks, until `release` or the end. */
+export async function whileHolding<T>(
+  platform: Platform,
+  database: string,
+  statements: readonly string[],
+  use: (release: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  return asAdmin(platform, database, async (client) => {
+    await client.query('begin');
+    for (const statement of statements) await client.query(statement);
+    try {
+      return await use(async () => void (await client.query('rollback')));
+    } finally {
+      await client.query('rollback').catch(() => {});
+    }
+  });
+}
+
+/**
+ * A candle, for `whileHolding`: a load whose COPY meets its uncommitted key waits.
+ * @param at its place in key order, among the rows that are there now
+ */
+export async function candleInTheWay(platform: Platform, at: number): Promise<string> {
+  return asAdmin(platform, 'trdinger', async (client) => {
+    const { rows } = await client.query<{ values: string }>(
+      `select format('%L, %L, %L', symbol, timeframe, timestamp) as values from ohlcv_data
+       order by symbol, timeframe, timestamp limit 1 offset $1`,
+      [at],
+    );
+    return `insert into ohlcv_data (symbol, timeframe, timestamp, open, high, low, close, volume, source_symbol,
+      source_timeframe) values (${rows[0]!.values}, 1, 1, 1, 1, 1, '', '')`;
+  });
+}
+
+/** Process id of the one server process of ours in a database that waits for a lock. */
+export async function waitingBackend(platform: Platform, database: string): Promise<number> {
+  return asAdmin(platform, database, async (client) => {
+    let found: number | undefined;
+    await until('waiting for a lock', async () => {
+      const { rows } = await client.query<{ pid: number }>(
+        `select pid from pg_stat_activity
+         where datname = $1 and wait_event_type = 'Lock' and application_name like 'cutover%'`,
+        [database],
+      );
+      found = rows[0]?.pid;
+      return found !== undefined;
+    });
+    return found!;
+  });
+}
+
+/** Waits until no server process of ours is left in a database, that of a killed loader included. */
+export async function noBackend(platform: Platform, database: string): Promise<void> {
+  await asAdmin(platform, database, (client) =>
+    until('end of all sessions', async () => {
+      const { rowCount } = await client.query(
+        `select from pg_stat_activity where datname = $1 and application_name like 'cutover%'`,
+        [database],
+      );
+      return rowCount === 0;
+    }),
+  );
 }
 
 /** Waits until `holds` answers true. */

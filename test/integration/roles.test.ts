@@ -251,7 +251,14 @@ describe('provisioning', () => {
     expect(await settings()).toEqual(before);
   });
 
-  it('makes the roles that the plans name', async () => {
+  it('takes an empty database that somebody else has made', async () => {
+    await dropSystems(platform);
+    await asAdmin(platform, 'postgres', (client) => client.query('create database lightningtalk'));
+    const report = await run(platform, home, { system: 'lightning-talk', budget: BUDGET });
+    expect(report.error).toBeUndefined();
+  });
+
+  it('makes the roles that the plan names', async () => {
     const { rows } = await asAdmin(platform, 'postgres', (client) =>
       client.query(
         `select rolname from pg_roles where rolname in ('lt_readonly', 'lt_readwrite', 'lt_admin')`,

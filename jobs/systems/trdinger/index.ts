@@ -236,6 +236,8 @@ export const trdinger: SystemMapping = {
   rolePrefix: 'trdinger',
   server: 'timescale',
   extensions: ['timescaledb'],
+  // To remove a row from compressed chunks by its key means to decompress them, which has a limit otherwise.
+  loadSettings: { 'timescaledb.max_tuples_decompressed_per_dml_transaction': '0' },
   source: { kind: 'sqlite', file: 'trdinger.db' },
   tables,
   checks: [gaps],
