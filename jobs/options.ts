@@ -82,9 +82,12 @@ export function withCommonOptions(command: Command): Command {
 
 /** The platform that the options name; undefined when they name none. @throws CutoverError `usage` for half of one */
 export function namedPlatform(options: CommonOptions, needsRedis: boolean): Platform | undefined {
-  const { postgres, timescale, redis } = options;
+  // A variable that is set to nothing is one that is not set.
+  const given = (value: string | undefined) => value || undefined;
+  const [postgres, timescale, redis] = [options.postgres, options.timescale, options.redis].map(given);
+  const replica = given(options.replica);
   if (postgres === undefined && timescale === undefined && redis === undefined) return undefined;
-  for (const [name, url] of Object.entries({ postgres, timescale, replica: options.replica })) {
+  for (const [name, url] of Object.entries({ postgres, timescale, replica })) {
     if (url !== undefined && !(/^postgres(ql)?:\/\/[^/]+/.test(url) && URL.canParse(url))) {
       throw new CutoverError(
         'usage',
@@ -103,10 +106,10 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
   }
   return {
     postgres: server,
-    replica: options.replica,
+    replica,
     timescale: timescale ?? server,
     redis: redis?.split(',') ?? [],
-    redisCa: options.redisCa,
+    redisCa: given(options.redisCa),
   };
 }
 

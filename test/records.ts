@@ -53,6 +53,7 @@ export function scopeOf(
   const notes: Note[] = [];
   return {
     notes,
+    leftOut: new Set(),
     raw: (name) => fields[name],
     note: (rule, path, was) => notes.push({ rule, path, was }),
     parent: (entity, name) => parents[`${entity} ${name}`],

@@ -87,6 +87,7 @@ export async function compareAggregates(
       text: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
       rowMode: 'array',
     });
+    target.catch(() => {});
     // SQLite answers synchronously: a column at a time lets the other systems' connections live meanwhile.
     await setImmediate();
     const [left] = sqlite.query(
@@ -139,13 +140,14 @@ function result(
 ): CheckResult {
   const a = plain(source);
   const b = plain(target);
-  return { name, table, ok: a === b || near(Number(a), Number(b), check.tolerance), source: a, target: b };
+  return { name, table, ok: a === b || near(a, b, check.tolerance), source: a, target: b };
 }
 
-function near(a: number, b: number, tolerance: number | undefined): boolean {
-  if (Number.isNaN(a) && Number.isNaN(b)) return false;
-  if (tolerance === undefined) return a === b;
-  return Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b)) || a === b;
+/** Whether two finite numbers, as text, are the same within a relative tolerance. */
+function near(a: string, b: string, tolerance: number | undefined): boolean {
+  const [x, y] = [Number(a), Number(b)];
+  if (tolerance === undefined || !Number.isFinite(x) || !Number.isFinite(y)) return false;
+  return Math.abs(x - y) <= tolerance * Math.max(Math.abs(x), Math.abs(y));
 }
 
 function plain(value: unknown): string {

@@ -78,11 +78,11 @@ export async function* batches(
 ): AsyncGenerator<Batch> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { keyOrder, leftOut } = converter;
-  const watch = mapping.watch?.make();
+  const watch = mapping.watch?.();
   const duplicates = mapping.duplicates ?? firstWins;
   const begin = options.from ?? 0;
   // Parents and watchers must have seen the records before the first one of this pass.
-  const warmUp = mapping.parents ? 0 : Math.max(0, begin - (mapping.watch?.lookback ?? 0));
+  const warmUp = mapping.parents || mapping.watch ? 0 : begin;
 
   let rows = new CopyBuffer();
   let starts: number[] = [];
@@ -154,6 +154,11 @@ export async function* batches(
         rows.truncate(start);
         reject(record, error);
         position++;
+        // With no row that a duplicate could still come to, a batch may end here.
+        if (records.length === 0 && rejected.length >= options.rows) {
+          const batch = take(position, false);
+          if (position > begin) yield batch;
+        }
         continue;
       }
       const { values } = converter;
@@ -165,7 +170,7 @@ export async function* batches(
       if (order === 0) {
         settle(open!, record, start, values);
       } else {
-        if (starts.length >= options.rows || start >= BATCH_BYTES) {
+        if (records.length + merged.length + rejected.length >= options.rows || start >= BATCH_BYTES) {
           const row = Buffer.from(rows.from(start));
           rows.truncate(start);
           const batch = take(position, false);

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { parseJson } from '../sources/json-parse.ts';
-import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
+import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from '../sources/json-value.ts';
 import type { Raw } from '../sources/source.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
 import {
@@ -322,7 +322,7 @@ function parseStored(raw: Buffer, field: string): JsonValue {
 
 /** The canonical jsonb text of a document, with non-finite numbers replaced and noted. */
 export function storableJson(document: JsonValue, scope: RowScope, field: string, nonFinite: string): Buffer {
-  const { value, paths } = replaceNonFinite(document);
+  const { value, paths } = replaceNonFinite(withoutMembers(document, scope.leftOut));
   for (const { path, was } of paths) scope.note(nonFinite, `${field}${path.slice(1)}`, was);
   try {
     return encodeJsonb(value);

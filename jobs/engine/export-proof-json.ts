@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Divergence } from './compare.ts';
+import type { Differences } from './differences.ts';
 import { looseDifferences, parseLoosely, shown } from './loose-json.ts';
 
 export interface CollectionProof {
@@ -8,7 +9,6 @@ export interface CollectionProof {
   readonly source: number;
   /** Members of documents that were compared. */
   readonly fields: number;
-  readonly divergences: Divergence[];
 }
 
 export interface CollectionPair {
@@ -30,13 +30,12 @@ type Document = Record<string, unknown>;
  * Compares a collection of the snapshot with the exported one, document by document, by `JSON.parse` alone: it shares
  * neither a reader nor a contract with the load and the export.
  */
-export async function compareCollection(pair: CollectionPair): Promise<CollectionProof> {
+export async function compareCollection(pair: CollectionPair, found: Differences): Promise<CollectionProof> {
   const source = await readArray(pair.snapshot);
   const target = await readArray(pair.exported);
-  if (pair.oneDocument) return compareOnly(pair, source, target);
+  if (pair.oneDocument) return compareOnly(pair, source, target, found);
   const name = basename(pair.snapshot);
-  const divergences: Divergence[] = [];
-  const tell = teller(pair.entity, divergences);
+  const tell = teller(pair.entity, found);
   const exported = new Map<string, Document>();
   for (const [i, document] of (target as Document[]).entries()) {
     const id = String(document.id);
@@ -61,13 +60,17 @@ export async function compareCollection(pair: CollectionPair): Promise<Collectio
     for (const { path, a, b } of looseDifferences(own, other)) tell(`id=${id}`, path, a, b, 'changed');
   }
   for (const [id, document] of exported) tell(`id=${id}`, null, null, shown(document), 'extra');
-  return { source: source.length, fields, divergences };
+  return { source: source.length, fields };
 }
 
-function compareOnly(pair: CollectionPair, source: unknown[], target: unknown[]): CollectionProof {
+function compareOnly(
+  pair: CollectionPair,
+  source: unknown[],
+  target: unknown[],
+  found: Differences,
+): CollectionProof {
   const name = basename(pair.snapshot);
-  const divergences: Divergence[] = [];
-  const tell = teller(pair.entity, divergences);
+  const tell = teller(pair.entity, found);
   // Further documents are in quarantine, each under its own locator; so is a first one that has no members.
   const further = [...pair.setAside].filter((locator) => locator.startsWith(`${name} at byte `)).length;
   if (source.length - 1 > further) {
@@ -81,17 +84,17 @@ function compareOnly(pair: CollectionPair, source: unknown[], target: unknown[])
     tell(name, path, a, b, a === null ? 'extra' : b === null ? 'missing' : 'changed');
   }
   const records = Object.keys((source[0] ?? {}) as Document).length + Math.max(0, source.length - 1);
-  return { source: records, fields: Object.keys(own).length, divergences };
+  return { source: records, fields: Object.keys(own).length };
 }
 
-function teller(entity: string, divergences: Divergence[]) {
+function teller(entity: string, found: Differences) {
   return (
     key: string,
     field: string | null,
     source: string | null,
     target: string | null,
     kind: Divergence['kind'],
-  ) => divergences.push({ table: entity, key, field, source: cut(source), target: cut(target), kind });
+  ) => found.add({ table: entity, key, field, source: cut(source), target: cut(target), kind });
 }
 
 const SHOWN = 200;

@@ -1,19 +1,17 @@
 import Database from 'libsql';
 import type { Divergence } from './compare.ts';
+import type { Differences } from './differences.ts';
 import { looseDifferences, parseLoosely } from './loose-json.ts';
 
-/** So many differences are listed; all are counted. */
-const LISTED = 10_000;
+/** So many rows of a table are looked at field by field; more are only counted. */
+const LOOKED_AT = 10_000;
 
-export interface SqliteProof {
-  /** By table: rows of the snapshot, rows that were compared, and how many columns. */
-  readonly tables: ReadonlyMap<
-    string,
-    { readonly source: number; readonly rows: number; readonly columns: number }
-  >;
-  readonly divergences: Divergence[];
-  /** By table: all differences, also those that are not listed. */
-  readonly differences: ReadonlyMap<string, number>;
+export interface TableProof {
+  /** Rows of the snapshot. */
+  readonly source: number;
+  /** Those of them that the export should have. */
+  readonly rows: number;
+  readonly columns: number;
 }
 
 export interface SqlitePair {
@@ -51,7 +49,7 @@ function comparable({ name, type }: Column): string {
     return `case when ${column} is not null then (
       select group_concat(fullkey || ' ' || kind || ' ' || value, char(10) order by fullkey) from (
         select fullkey, iif(type in ('integer', 'real'), 'number', type) as kind,
-          case when typeof(atom) <> 'real' then ifnull(atom, '')
+          case when typeof(atom) <> 'real' then quote(atom)
             when abs(atom) < 9e18 and atom = cast(atom as integer) then cast(atom as integer)
             else printf('%!.17g', atom) end as value
         from json_tree(cast(${column} as text)))) end`;
@@ -63,16 +61,11 @@ function comparable({ name, type }: Column): string {
  * Compares an exported SQLite file with the snapshot by SQLite's own engine: the tables by EXCEPT in both directions. It
  * knows the tables' declared types and nothing of the contracts that load and export go by.
  */
-export function compareSqlite(pair: SqlitePair): SqliteProof {
+export function compareSqlite(pair: SqlitePair, found: Differences): Map<string, TableProof> {
   // The snapshot is the main database: what is attached to a read-only one can be written to all the same.
   const db = new Database(pair.snapshot, { readonly: true });
-  const divergences: Divergence[] = [];
-  const differences = new Map<string, number>();
-  const tell = (divergence: Divergence) => {
-    differences.set(divergence.table, (differences.get(divergence.table) ?? 0) + 1);
-    if (divergences.length < LISTED) divergences.push(divergence);
-  };
-  const tables = new Map<string, { source: number; rows: number; columns: number }>();
+  const tell: Tell = (divergence) => found.add(divergence);
+  const tables = new Map<string, TableProof>();
   try {
     db.pragma('temp_store = file');
     db.exec(`attach ${literal(pair.exported)} as exported`);
@@ -86,7 +79,7 @@ export function compareSqlite(pair: SqlitePair): SqliteProof {
   } finally {
     db.close();
   }
-  return { tables, divergences, differences };
+  return tables;
 }
 
 type Tell = (divergence: Divergence) => void;
@@ -155,7 +148,7 @@ function compareTables(db: Database.Database, entity: string, leftOut: ReadonlyS
       .safeIntegers(true)
       .raw(true);
     for (const row of statement.iterate() as IterableIterator<Row>) {
-      if (rows.length < LISTED) rows.push(row);
+      if (rows.length < LOOKED_AT) rows.push(row);
       else difference(row, null, 'changed', null, null);
     }
     return rows;

@@ -13,6 +13,8 @@ export interface Note {
 
 /** What a contract may ask and say while it converts one record. */
 export interface RowScope {
+  /** Names of members that are stored nowhere, at whatever depth of a document they stand. */
+  readonly leftOut: ReadonlySet<string>;
   /** Another field of the same record. */
   raw(field: string): Raw;
   note(rule: string, path: string, was: string): void;
@@ -100,12 +102,8 @@ export interface TableMapping {
     readonly by: (row: (column: string) => unknown) => string;
     readonly key: string;
   }[];
-  /** A rule that sees the records in order, made anew for each pass. It may throw `Reject`. */
-  readonly watch?: {
-    /** How many records before the first one it must have seen. */
-    readonly lookback: number;
-    make(): (value: (column: string) => unknown, scope: RowScope) => void;
-  };
+  /** A rule that sees the records in order, from the first one on, made anew for each pass. It may throw `Reject`. */
+  readonly watch?: () => (value: (column: string) => unknown, scope: RowScope) => void;
 }
 
 /** Key order, in terms of the source. */

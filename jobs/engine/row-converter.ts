@@ -43,6 +43,7 @@ export class RowConverter {
     this.leftOut = new Set(Object.keys(mapping.leftOut ?? {}));
     this.#known = new Set(mapping.fields.flatMap((field) => field.from ?? []));
     this.#scope = {
+      leftOut: this.leftOut,
       raw: (name) => this.#record.get(name),
       note: (rule, path, was) => this.notes.push({ rule, path, was }),
       parent: (entity, legacyId) => parents.find(entity, legacyId),

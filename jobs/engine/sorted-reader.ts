@@ -58,14 +58,18 @@ export class SortedReader implements OrderedReader {
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
-    const places = this.scratch.prepare(
-      'select ordinal, offset, length, part from place order by key, ordinal limit ? offset ?',
-    );
-    for (let at = from; at < this.count; at += BLOCK) {
-      const block: SourceRecord[] = [];
-      for (const place of places.all(BLOCK, at) as Place[]) block.push(await this.inner.reread(place));
-      yield block;
+    const places = this.scratch
+      .prepare('select ordinal, offset, length, part from place order by key, ordinal limit -1 offset ?')
+      .iterate(from) as IterableIterator<Place>;
+    let block: SourceRecord[] = [];
+    for (const place of places) {
+      block.push(await this.inner.reread(place));
+      if (block.length === BLOCK) {
+        yield block;
+        block = [];
+      }
     }
+    if (block.length > 0) yield block;
   }
 
   async close(): Promise<void> {

@@ -69,8 +69,8 @@ export class TableWriter {
       try {
         return await this.#transaction(batch, n, () => this.#append(batch));
       } catch (error) {
-        if (!isRefusal(error)) throw error;
-        // A row of the batch is refused: the slower way finds out which.
+        if (!(error instanceof BatchRefused)) throw error;
+        // The slower way finds out which row it is.
       }
     }
     return this.#transaction(batch, n, () => this.#merge(batch));
@@ -131,7 +131,11 @@ export class TableWriter {
   }
 
   async #append(batch: Batch): Promise<Written> {
-    await copyIn(this.client, `${this.#table} (${this.#columns})`, batch.rows);
+    try {
+      await copyIn(this.client, `${this.#table} (${this.#columns})`, batch.rows);
+    } catch (error) {
+      throw isRefusal(error) ? new BatchRefused() : error;
+    }
     return { inserted: batch.starts.length, updated: 0, refused: [] };
   }
 
@@ -174,6 +178,9 @@ export class TableWriter {
     };
   }
 }
+
+/** A row of the batch is refused by the table. */
+class BatchRefused extends Error {}
 
 interface Written {
   inserted: number;

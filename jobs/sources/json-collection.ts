@@ -74,7 +74,7 @@ export class JsonCollection implements UnorderedReader {
     if (this.partsOr !== undefined && document && document.size > 0) {
       return document.keys.map((key, part) => {
         const place = { ordinal: ordinal + part, offset, length, part };
-        return new JsonPart(`${name} ${key}`, document, part, defect, place);
+        return new JsonPart(`${name} ${key.replaceAll('\0', '\\0')}`, document, part, defect, place);
       });
     }
     const place = { ordinal, offset, length, part: 0 };

@@ -78,6 +78,15 @@ export class JsonObject {
 }
 
 /** Something legal in the source that a target or another reader may not take, or would silently change. */
+/** The value without the members of these names, at any depth; the value itself when there are no names. */
+export function withoutMembers(value: JsonValue, names: ReadonlySet<string>): JsonValue {
+  if (names.size === 0) return value;
+  if (Array.isArray(value)) return value.map((each) => withoutMembers(each, names));
+  if (!(value instanceof JsonObject)) return value;
+  const kept = [...value].filter(([key]) => !names.has(key));
+  return new JsonObject(kept.map(([key, each]) => [key, withoutMembers(each, names)] as const));
+}
+
 export interface JsonIssue {
   code: 'DUPLICATE_KEY' | 'LONE_SURROGATE' | 'NON_FINITE' | 'NUL_CHARACTER';
   /** See {@link jsonPath}. */
@@ -125,9 +134,12 @@ function collectIssues(value: JsonValue, path: string, issues: JsonIssue[]): voi
       collectTextIssues(key, memberPath, ' of the key', issues);
       const losers = value.overridden?.filter(([name]) => name === key) ?? [];
       if (losers.length > 0) {
-        const were = losers.map(([, loser]) => describeJson(loser)).join(', ');
-        const detail = `${losers.length + 1} values, the last counts: ${describeJson(member)}; overridden: ${were}`;
-        issues.push({ code: 'DUPLICATE_KEY', path: memberPath, detail });
+        // How many, not which: the values may be a secret, and a detail is shown.
+        issues.push({
+          code: 'DUPLICATE_KEY',
+          path: memberPath,
+          detail: `${losers.length + 1} values of one key`,
+        });
       }
       for (const [, loser] of losers) collectIssues(loser, memberPath, issues);
       collectIssues(member, memberPath, issues);

@@ -6,7 +6,7 @@ import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 const MAX_BYTES = 256 << 20;
 
 /** A string, or one of the bare tokens that Python writes and JSON.parse refuses. */
-const STRING_OR_TOKEN = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+const STRING_OR_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g;
 
 /**
  * Reads a collection by JavaScript's own parser and compares it, document by document, with what our streaming reader

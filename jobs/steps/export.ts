@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type pg from 'pg';
-import type { Divergence } from '../engine/compare.ts';
+import { Differences } from '../engine/differences.ts';
 import { LegacyNames, legacyRecords, valuesWithoutField } from '../engine/export.ts';
 import { createLegacyFiles, exportedFile } from '../engine/export-files.ts';
 import { compareCollection } from '../engine/export-proof-json.ts';
@@ -46,7 +46,7 @@ export async function exportLegacy(context: StepContext): Promise<void> {
   const { system, report } = context;
   const out = context.out!;
   const snapshot = await currentSnapshot(context.home, system.name, system.source);
-  const divergences: Divergence[] = [];
+  const found = new Differences();
   const setAside = new Map<string, SetAside>();
   const guard = await connectAs(context, 'verifier');
   try {
@@ -58,16 +58,15 @@ export async function exportLegacy(context: StepContext): Promise<void> {
       );
       const runId = await loadOf(client, context, snapshot);
       for (const { table } of system.tables) setAside.set(table, await setAsideOf(client, runId, table));
-      divergences.push(...(await writeFiles(context, client, snapshot, out)));
+      await writeFiles(context, client, snapshot, out, found);
       await client.query('commit');
     });
   } finally {
     await guard.end().catch(() => {});
   }
-  divergences.push(...(await prove(context, snapshot, out, setAside)));
-  const listed = divergences.length;
+  await prove(context, snapshot, out, setAside, found);
   const place = join(out, system.name);
-  if (listed > 0) throw differ(context, place, divergences);
+  if (found.total > 0) throw differ(context, place, found);
   const rows = Object.values(report.tables).reduce((sum, table) => sum + table.unchanged, 0);
   report.remarks.push(`${place} holds ${rows} records and is equal to snapshot ${snapshot.manifest.digest}`);
 }
@@ -101,21 +100,21 @@ async function setAsideOf(client: pg.Client, runId: string, table: string): Prom
   };
 }
 
-/** @returns what the legacy form has no place for */
+/** What the legacy form has no place for is found, too. */
 async function writeFiles(
   context: StepContext,
   client: pg.Client,
   snapshot: Snapshot,
   out: string,
-): Promise<Divergence[]> {
+  found: Differences,
+): Promise<void> {
   const { system, report, signal } = context;
-  const lost: Divergence[] = [];
   const names = new LegacyNames();
   const files = await createLegacyFiles(out, system, snapshot);
   try {
     for (const mapping of system.tables) {
       const lose = (key: string, field: string | null, target: string) =>
-        lost.push({ table: mapping.entity, key, field, source: null, target, kind: 'extra' });
+        found.add({ table: mapping.entity, key, field, source: null, target, kind: 'extra' });
       const table = tableReport(report, mapping.table);
       for await (const block of legacyRecords(client, mapping, names)) {
         signal?.throwIfAborted();
@@ -135,7 +134,6 @@ async function writeFiles(
     await files.abandon();
     throw error;
   }
-  return lost;
 }
 
 async function prove(
@@ -143,7 +141,8 @@ async function prove(
   snapshot: Snapshot,
   out: string,
   setAside: ReadonlyMap<string, SetAside>,
-): Promise<Divergence[]> {
+  found: Differences,
+): Promise<void> {
   const { system, report } = context;
   const aside = (table: string) => {
     const { quarantined, merged } = setAside.get(table)!;
@@ -153,48 +152,47 @@ async function prove(
   const leftOut = (of: Readonly<Record<string, string>> = {}) => new Set(Object.keys(of));
   if (system.source.kind === 'sqlite') {
     const locators = new Map(system.tables.map(({ entity, table }) => [entity, aside(table)]));
-    const proof = compareSqlite({
-      snapshot: snapshot.database!,
-      exported: exportedFile(out, system, ''),
-      tables: system.tables.map((mapping) => ({ entity: mapping.entity, leftOut: leftOut(mapping.leftOut) })),
-      setAside: (entity) => locators.get(entity)!.map(rowidOf),
-    });
+    const proof = compareSqlite(
+      {
+        snapshot: snapshot.database!,
+        exported: exportedFile(out, system, ''),
+        tables: system.tables.map((mapping) => ({
+          entity: mapping.entity,
+          leftOut: leftOut(mapping.leftOut),
+        })),
+        setAside: (entity) => locators.get(entity)!.map(rowidOf),
+      },
+      found,
+    );
     for (const { table, entity } of system.tables) {
-      const { source, rows, columns } = proof.tables.get(entity)!;
-      tell(context, table, source, rows * columns, proof.differences.get(entity) ?? 0);
+      const { source, rows, columns } = proof.get(entity)!;
+      tell(context, table, source, rows * columns, found.of(entity));
     }
-    return proof.divergences;
+    return;
   }
   const { collections } = system.source;
-  const divergences: Divergence[] = [];
   for (const mapping of system.tables) {
     const { entity, table } = mapping;
     const { file, partsOr } = collections[entity]!;
-    const proof = await compareCollection({
-      entity,
-      snapshot: join(snapshot.folder, file),
-      exported: exportedFile(out, system, entity),
-      setAside: new Set(aside(table)),
-      leftOut: leftOut(mapping.leftOut),
-      oneDocument: partsOr !== undefined,
-    });
-    tell(context, table, proof.source, proof.fields, proof.divergences.length);
-    divergences.push(...proof.divergences);
+    const { source, fields } = await compareCollection(
+      {
+        entity,
+        snapshot: join(snapshot.folder, file),
+        exported: exportedFile(out, system, entity),
+        setAside: new Set(aside(table)),
+        leftOut: leftOut(mapping.leftOut),
+        oneDocument: partsOr !== undefined,
+      },
+      found,
+    );
+    tell(context, table, source, fields, found.of(entity));
   }
   const known = new Set(Object.values(collections).map((each) => each.file));
   for (const { path, size } of snapshot.manifest.files) {
     if (known.has(path) || extname(path) !== '.json') continue;
     const source = `${size} bytes that were never loaded`;
-    divergences.push({
-      table: basename(path),
-      key: path,
-      field: null,
-      source,
-      target: null,
-      kind: 'missing',
-    });
+    found.add({ table: basename(path), key: path, field: null, source, target: null, kind: 'missing' });
   }
-  return divergences;
 }
 
 /** SQLite locators end with the rowid: `ohlcv_data rowid 17`. */
@@ -210,14 +208,14 @@ function tell(
   Object.assign(tableReport(context.report, name), { source, read: source, compared, differences });
 }
 
-function differ(context: StepContext, place: string, divergences: readonly Divergence[]): DivergenceError {
-  const lines = divergences.slice(0, 10).map(({ table, key, field, source, target }) => {
+function differ(context: StepContext, place: string, found: Differences): DivergenceError {
+  const lines = found.listed.slice(0, 10).map(({ table, key, field, source, target }) => {
     const where = `${table} ${key}${field ? ` field ${field}` : ''}`;
     return `${where}: snapshot ${source ?? 'has none'}, export ${target ?? 'has none'}`;
   });
   return new DivergenceError(
-    `${context.system.name}: ${place} is written, and differs from the snapshot in ${divergences.length} places: ${lines.join('; ')}`,
-    divergences,
+    `${context.system.name}: ${place} is written, and differs from the snapshot in ${found.total} places: ${lines.join('; ')}`,
+    found.listed,
     'What the application wrote since the snapshot belongs there; what nobody wrote is damage: cutover verify says where.',
   );
 }

@@ -8,7 +8,10 @@ function start(version: string) {
     await ensureInstalled();
     console.log('installed');`;
   // Without a PATH no npm is found, so that nothing is installed.
-  return spawnSync(process.execPath, ['--input-type=module', '--eval', pretend], { encoding: 'utf8', env: {} });
+  return spawnSync(process.execPath, ['--input-type=module', '--eval', pretend], {
+    encoding: 'utf8',
+    env: {},
+  });
 }
 
 describe('Node', () => {

@@ -128,6 +128,18 @@ describe('the servers', () => {
     expect(namedPlatform(parse(), false)).toBeUndefined();
   });
 
+  it('an empty one, as a variable can be, is none', () => {
+    const empty = ['--replica', '', '--redis', '', '--redis-ca', ''];
+    expect(namedPlatform(parse('--postgres', POSTGRES, '--timescale', '', ...empty), false)).toEqual({
+      postgres: POSTGRES,
+      timescale: POSTGRES,
+      replica: undefined,
+      redis: [],
+      redisCa: undefined,
+    });
+    expect(namedPlatform(parse('--postgres', '', '--timescale', '', ...empty), true)).toBeUndefined();
+  });
+
   it('with Redis nodes as a list', () => {
     const options = parse(
       '--postgres',

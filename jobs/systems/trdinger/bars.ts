@@ -60,29 +60,25 @@ function notInFuture(micros: number, column: string, scope: RowScope): void {
 const VALUES = ['open', 'high', 'low', 'close', 'volume'];
 
 /** H3: a bar that repeats all five values of the bar nine hours earlier is that bar, stored again in local time. */
-export const shiftedCopies: NonNullable<TableMapping['watch']> = {
-  // Nine hours of the shortest bars, each under five spellings of its symbol, two of its timeframe and two of its time.
-  lookback: 36 * 5 * 2 * 2,
-  make() {
-    let series = '';
-    let seen = new Map<number, unknown[]>();
-    return (value) => {
-      const now = `${value('symbol')} ${value('timeframe')}`;
-      if (now !== series) {
-        series = now;
-        seen = new Map();
-      }
-      const time = Number(value('timestamp'));
-      const values = VALUES.map(value);
-      const earlier = seen.get(time - SHIFT);
-      seen.set(time, values);
-      for (const old of seen.keys()) {
-        if (old >= time - SHIFT) break;
-        seen.delete(old);
-      }
-      if (earlier && value('volume') !== 0 && values.every((each, i) => each === earlier[i])) {
-        throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
-      }
-    };
-  },
+export const shiftedCopies: NonNullable<TableMapping['watch']> = () => {
+  let series = '';
+  let seen = new Map<number, unknown[]>();
+  return (value) => {
+    const now = `${value('symbol')} ${value('timeframe')}`;
+    if (now !== series) {
+      series = now;
+      seen = new Map();
+    }
+    const time = Number(value('timestamp'));
+    const values = VALUES.map(value);
+    const earlier = seen.get(time - SHIFT);
+    seen.set(time, values);
+    for (const old of seen.keys()) {
+      if (old >= time - SHIFT) break;
+      seen.delete(old);
+    }
+    if (earlier && value('volume') !== 0 && values.every((each, i) => each === earlier[i])) {
+      throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
+    }
+  };
 };
