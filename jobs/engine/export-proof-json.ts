@@ -34,21 +34,21 @@ export async function compareCollection(pair: CollectionPair, found: Differences
   const source = await readArray(pair.snapshot);
   const target = await readArray(pair.exported);
   if (pair.oneDocument) return compareOnly(pair, source, target, found);
-  const name = basename(pair.snapshot);
+  const file = basename(pair.snapshot);
   const tell = teller(pair.entity, found);
   const exported = new Map<string, Document>();
-  for (const [i, document] of (target as Document[]).entries()) {
+  for (const [i, written] of target.entries()) {
+    const document = without(written, pair.leftOut, (name) =>
+      tell(`${file}[${i}]`, name, null, 'what no export may have', 'extra'),
+    ) as Document;
     const id = String(document.id);
-    for (const field of Object.keys(document)) {
-      if (pair.leftOut.has(field)) tell(`id=${id}`, field, null, 'a credential', 'extra');
-    }
-    if (exported.has(id)) tell(`id=${id}`, null, null, `${name}[${i}] repeats it`, 'extra');
+    if (exported.has(id)) tell(`id=${id}`, null, null, `${file}[${i}] repeats it`, 'extra');
     exported.set(id, document);
   }
   let fields = 0;
   for (const [i, document] of source.entries()) {
-    if (pair.setAside.has(`${name}[${i}]`)) continue;
-    const own = without(document as Document, pair.leftOut);
+    if (pair.setAside.has(`${file}[${i}]`)) continue;
+    const own = without(document, pair.leftOut) as Document;
     const id = String(own.id);
     const other = exported.get(id);
     if (other === undefined) {
@@ -78,9 +78,13 @@ function compareOnly(
   }
   if (target.length > 1) tell(name, null, null, `${target.length} documents`, 'extra');
   const first = pair.setAside.has(`${name}[0]`) ? {} : ((source[0] ?? {}) as Document);
-  const aside = Object.keys(first).filter((key) => pair.setAside.has(`${name} ${key}`));
-  const own = without(first, new Set([...pair.leftOut, ...aside]));
-  for (const { path, a, b } of looseDifferences(own, target[0] ?? {})) {
+  const aside = (key: string) => pair.setAside.has(`${name} ${key.replaceAll('\0', '\\0')}`);
+  const kept = Object.fromEntries(Object.entries(first).filter(([key]) => !aside(key)));
+  const own = without(kept, pair.leftOut) as Document;
+  const written = without(target[0] ?? {}, pair.leftOut, (field) =>
+    tell(name, field, null, 'what no export may have', 'extra'),
+  );
+  for (const { path, a, b } of looseDifferences(own, written)) {
     tell(name, path, a, b, a === null ? 'extra' : b === null ? 'missing' : 'changed');
   }
   const records = Object.keys((source[0] ?? {}) as Document).length + Math.max(0, source.length - 1);
@@ -101,8 +105,13 @@ const SHOWN = 200;
 const cut = (text: string | null) =>
   text !== null && text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 
-function without(document: Document, names: ReadonlySet<string>): Document {
-  return Object.fromEntries(Object.entries(document).filter(([name]) => !names.has(name)));
+/** The value without the members of these names, at any depth. */
+function without(value: unknown, names: ReadonlySet<string>, onFound?: (name: string) => void): unknown {
+  if (names.size === 0 || value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((each) => without(each, names, onFound));
+  const kept = Object.entries(value).filter(([name]) => !names.has(name));
+  if (onFound) for (const name of Object.keys(value)) if (names.has(name)) onFound(name);
+  return Object.fromEntries(kept.map(([name, each]) => [name, without(each, names, onFound)]));
 }
 
 async function readArray(file: string): Promise<unknown[]> {

@@ -116,7 +116,9 @@ function compareSchemas(db: Database.Database, pair: SqlitePair, tell: Tell): vo
 
 function compareTables(db: Database.Database, entity: string, leftOut: ReadonlySet<string>, tell: Tell) {
   const columns = (
-    db.prepare(`select name, type, pk from pragma_table_info(${literal(entity)}, 'main')`).all() as Column[]
+    db
+      .prepare(`select name, upper(type) as type, pk from pragma_table_info(${literal(entity)}, 'main')`)
+      .all() as Column[]
   ).filter(({ name }) => !leftOut.has(name));
   const keyed = columns.filter((column) => column.pk > 0);
   const key = (keyed.length > 0 ? keyed : columns).map(({ name }) => quote(name));

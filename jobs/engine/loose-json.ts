@@ -1,5 +1,5 @@
 /** A string, a number, or one of the bare tokens that Python writes and `JSON.parse` refuses. */
-const STRING_OR_TOKEN = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const STRING_OR_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /** So many digits a double holds, whatever they are. */
 const SAFE_DIGITS = 15;

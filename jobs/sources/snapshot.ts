@@ -53,16 +53,17 @@ function digestOf(files: Manifest['files']): string {
 const snapshotFolder = (home: string, system: string) => join(home, 'snapshots', system);
 
 /**
- * Copies a store into `home/snapshots/<system>/<digest>` with a manifest, and makes it the system's current snapshot.
+ * Copies a store into `home/snapshots/<system>/<digest>` with a manifest.
  * The source is only read. A store whose content is known already costs one pass of hashing and no space.
  *
+ * @param locate lists the store's files; asked again for each try, as SQLite's logs come and go
  * @param check looks at the copy before it counts; what it throws leaves no snapshot
  */
 export async function takeSnapshot(
   home: string,
   system: string,
   layout: SourceLayout,
-  store: LocatedStore,
+  locate: () => Promise<LocatedStore>,
   check: (copy: Omit<Snapshot, 'manifest'>) => Promise<void>,
 ): Promise<Snapshot> {
   const base = snapshotFolder(home, system);
@@ -70,7 +71,7 @@ export async function takeSnapshot(
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
   try {
-    const files = await stableCopy(store, join(draft, 'files'));
+    const { store, files } = await stableCopy(locate, join(draft, 'files'));
     const digest = digestOf(files);
     const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout.file));
     const manifest: Manifest = { system, digest, files, ...(folded && { folded: await hashOf(folded) }) };
@@ -82,12 +83,17 @@ export async function takeSnapshot(
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
     }
-    await writeFile(join(base, 'current.tmp'), `${digest}\n`);
-    await rename(join(base, 'current.tmp'), join(base, 'current'));
     return openAt(place, known ?? manifest, layout);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
+}
+
+/** Makes a snapshot the one that load and verify read. */
+export async function makeCurrent(home: string, { system, digest }: Manifest): Promise<void> {
+  const base = snapshotFolder(home, system);
+  await writeFile(join(base, 'current.tmp'), `${digest}\n`);
+  await rename(join(base, 'current.tmp'), join(base, 'current'));
 }
 
 /** The snapshot that `backup` made current. @throws CutoverError `source` when it is not what was taken any more */
@@ -149,17 +155,30 @@ async function readManifest(place: string): Promise<Manifest | undefined> {
 type Copied = Manifest['files'][number];
 
 /** Copies all files so that the copies are of one moment: any change meanwhile starts the copy again. */
-async function stableCopy(store: LocatedStore, folder: string): Promise<Copied[]> {
+async function stableCopy(
+  locate: () => Promise<LocatedStore>,
+  folder: string,
+): Promise<{ store: LocatedStore; files: Copied[] }> {
   let changed = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const copies: Copied[] = [];
-    for (const path of store.files) copies.push(await copyHashed(join(store.root, path), folder, path));
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    const store = await locate();
     changed = '';
-    for (const copy of copies) {
+    const files: Copied[] = [];
+    for (const path of store.files) {
+      const source = join(store.root, path);
+      const copy = await copyHashed(source, folder, path);
+      if (copy) files.push(copy);
+      else changed = source;
+    }
+    for (const copy of files) {
       const source = join(store.root, copy.path);
       if ((await sizeOf(source)) !== copy.size || (await hashOf(source)) !== copy.sha256) changed = source;
     }
-    if (changed === '') return copies;
+    const after = await locate();
+    if (after.files.join('\0') !== store.files.join('\0')) changed = store.root;
+    if (changed === '') return { store, files };
     await sleep(PAUSE_MS);
   }
   throw new CutoverError(
@@ -183,7 +202,8 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function copyHashed(source: string, folder: string, path: string): Promise<Copied> {
+/** @returns undefined when the file is no longer there */
+async function copyHashed(source: string, folder: string, path: string): Promise<Copied | undefined> {
   const target = join(folder, path);
   await mkdir(dirname(target), { recursive: true });
   await rm(target, { force: true });
@@ -199,6 +219,7 @@ async function copyHashed(source: string, folder: string, path: string): Promise
   try {
     await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new CutoverError(
       'source',
       `${source}: ${(error as Error).message}`,

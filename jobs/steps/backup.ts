@@ -12,7 +12,7 @@ import type { StepContext } from './context.ts';
  * written anywhere. A target that holds rows which this snapshot would change is dumped first.
  */
 export async function backup(context: StepContext): Promise<void> {
-  await dumpTarget(context, await takeCheckedSnapshot(context));
+  await dumpTarget(context, await takeCheckedSnapshot(context, { makeCurrent: true }));
 }
 
 async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<void> {

@@ -3,18 +3,24 @@ import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
 import { checkJsonFile } from '../sources/json-stream.ts';
 import { locateStore } from '../sources/locate.ts';
-import { type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
+import { makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
 import type { StepContext } from './context.ts';
 
-/** Finds the legacy store, copies it, and makes the copy current once it was read to its end without a fault. */
-export async function takeCheckedSnapshot(context: StepContext): Promise<Snapshot> {
+/** Finds the legacy store and copies it; the copy counts once it was read to its end without a fault. */
+export async function takeCheckedSnapshot(
+  context: StepContext,
+  options: { readonly makeCurrent: boolean },
+): Promise<Snapshot> {
   const { home, system } = context;
-  const { root, files } = await locateStore(system.name, system.source, context.sources);
+  const locate = () => locateStore(system.name, system.source, context.sources);
+  const { root, files } = await locate();
   requireFiles(context, root, files);
-  return takeSnapshot(home, system.name, system.source, { root, files }, (copy) =>
+  const snapshot = await takeSnapshot(home, system.name, system.source, locate, (copy) =>
     readWhole(context, copy, root),
   );
+  if (options.makeCurrent) await makeCurrent(home, snapshot.manifest);
+  return snapshot;
 }
 
 function requireFiles(context: StepContext, root: string, files: readonly string[]): void {

@@ -66,15 +66,23 @@ export async function prepareLoading(client: pg.Client, system: SystemMapping): 
 }
 
 /** Opens the current snapshot for the time of `use`. */
-export async function withStore<T>(
+export async function withCurrentStore<T>(
   context: StepContext,
   use: (store: OpenStore, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   const snapshot = await currentSnapshot(context.home, context.system.name, context.system.source);
+  return withStore(context, snapshot, (store) => use(store, snapshot));
+}
+
+export async function withStore<T>(
+  context: StepContext,
+  snapshot: Snapshot,
+  use: (store: OpenStore) => Promise<T>,
+): Promise<T> {
   const scratch = join(context.home, 'scratch', `${context.system.name}-${process.pid}`);
   const store = await openStore(context.system, snapshot, scratch);
   try {
-    return await use(store, snapshot);
+    return await use(store);
   } finally {
     await store.close();
   }

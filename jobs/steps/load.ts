@@ -11,7 +11,7 @@ import {
   identityOf,
   prepareLoading,
   type StepContext,
-  withStore,
+  withCurrentStore,
 } from './context.ts';
 
 /** Loads the current snapshot; what is there already is not written again. @throws CutoverError `budget` */
@@ -20,7 +20,7 @@ export async function load(context: StepContext): Promise<void> {
   const guard = await connectAs(context, 'migrator');
   try {
     await asRole(context, 'migrator', (client) =>
-      withStore(context, async (store, snapshot) => {
+      withCurrentStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, 'load', dryRun);
         await prepareLoading(client, system);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));

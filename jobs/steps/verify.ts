@@ -1,8 +1,9 @@
 import type pg from 'pg';
-import { ident, placeOf, roleName, urlFor, withConnection } from '../database.ts';
+import { ident, placeOf, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { type CheckResult, compareAggregates, compareChecks } from '../engine/aggregates.ts';
 import { compareTable, type Divergence } from '../engine/compare.ts';
 import { catalogDigest } from '../engine/digest.ts';
+import { valuesWithoutField } from '../engine/export.ts';
 import { shareTarget } from '../engine/hold.ts';
 import {
   findRun,
@@ -18,7 +19,7 @@ import type { OpenStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
 import { readTwice } from '../sources/second-reader.ts';
-import { asRole, checkBudget, connectAs, identityOf, type StepContext, withStore } from './context.ts';
+import { asRole, checkBudget, connectAs, identityOf, type StepContext, withCurrentStore } from './context.ts';
 
 /** So many divergences are listed; all are counted. */
 const LISTED = 10_000;
@@ -38,7 +39,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
   try {
     await shareTarget(guard);
     await asRole(context, 'verifier', (client) =>
-      withStore(context, async (store, snapshot) => {
+      withCurrentStore(context, async (store, snapshot) => {
         await client.query('begin isolation level repeatable read read only');
         const identity = await identityOf(context, snapshot, await catalogDigest(client));
         const { rows: recorded } = await client.query<{ digest: string }>(
@@ -169,6 +170,16 @@ async function checksOf(
       target: found,
     });
   }
+  for (const mapping of system.tables) {
+    const filled = await valuesWithoutField(client, mapping);
+    results.push({
+      name: 'columns without a source are empty',
+      table: mapping.table,
+      ok: filled.length === 0,
+      source: 'none filled',
+      target: filled.map(({ column, rows }) => `${column} in ${rows} rows`).join(', ') || 'none filled',
+    });
+  }
   const { rows: loose } = await client.query<{ name: string }>(
     `select conrelid::regclass || '.' || conname as name from pg_constraint
      where connamespace = 'public'::regnamespace and contype = 'f' and not convalidated`,
@@ -181,7 +192,11 @@ async function checksOf(
     target: loose.map((row) => row.name).join(', ') || 'none loose',
   });
   results.push(...(await ledgerChecks(client, runId)));
-  if (context.platform.replica !== undefined && system.server === 'postgres')
+  // The replica is of the PostgreSQL primary, which may be the server with TimescaleDB too.
+  if (
+    context.platform.replica !== undefined &&
+    serverOf(context.platform, system) === context.platform.postgres
+  )
     results.push(...(await replicaChecks(context)));
   return results;
 }

@@ -276,6 +276,17 @@ describe('an export of the sample', () => {
       ],
     },
     {
+      name: 'a credential that somebody stored, without showing it',
+      system: 'lightning-talk',
+      sql: `update users set extra = coalesce(extra, '{}') || '{"profile": {"password": "hunter2"}}'
+        where id = (select id from users order by id limit 1)`,
+      undo: `update users set extra = extra - 'profile'; update users set extra = null where extra = '{}'`,
+      finds: [
+        { table: 'users', field: 'password', target: 'what no export may have', kind: 'extra' },
+        { table: 'users', field: 'profile', target: '{}', kind: 'changed' },
+      ],
+    },
+    {
       name: 'a setting',
       system: 'lightning-talk',
       sql: `create table kept as select * from settings where key = 'siteName';

@@ -96,6 +96,20 @@ describe('batches', () => {
     expect(found).toEqual([3, 2]);
   });
 
+  it('end after so many records also where most of them are set aside', async () => {
+    const rejected = await collect(mappingOf(), things(null, null, null, null, null), { rows: 2 });
+    expect(rejected.map(({ from, to, last }) => [from, to, last])).toEqual([
+      [0, 2, false],
+      [2, 4, false],
+      [4, 5, true],
+    ]);
+    const merged = [1, 1, 1, 2, 3].map((id, at) => thing(at, id, 'same'));
+    expect((await collect(mappingOf(), merged, { rows: 2 })).map(({ from, to }) => [from, to])).toEqual([
+      [0, 3],
+      [3, 5],
+    ]);
+  });
+
   it('refuse a source that is not in the order of its key', async () => {
     await expect(collect(mappingOf(), things(1, 3, 2), { rows: 10 })).rejects.toThrow(
       'things[2] comes after things[1] but sorts before it',
@@ -315,7 +329,7 @@ describe('going on at a position', () => {
     let id = 0;
     return Array.from({ length: 60 }, (_, at) => {
       if (values.next() < 0.6) id += values.int(1, 3);
-      if (values.next() < 0.1) return thing(at, id, 'n\0l');
+      if (values.next() < (seed % 2 ? 0.1 : 0.7)) return thing(at, id, 'n\0l');
       return thing(at, id, new JsonNumber(values.pick(['1', '2', '2', '3', 'Infinity', '1e999'])));
     });
   }
@@ -383,10 +397,10 @@ describe('going on at a position', () => {
         return reader.blocks(from);
       },
     };
-    for (const mapping of [mappingOf(), mappingOf({ watch: () => () => {} })]) {
+    for (const mapping of [mappingOf(), mappingOf({ watch: () => () => {} }), mappingOf({ parents: [] })]) {
       for await (const _ of batches(mapping, spied, new Parents(), { rows: 5, from: 20 }));
     }
-    expect(starts).toEqual([20, 0]);
+    expect(starts).toEqual([20, 0, 0]);
   });
 });
 

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SourceLayout } from '../../jobs/engine/mapping.ts';
-import { currentSnapshot, takeSnapshot } from '../../jobs/sources/snapshot.ts';
+import { currentSnapshot, makeCurrent, takeSnapshot } from '../../jobs/sources/snapshot.ts';
 
 const JSON_STORE: SourceLayout = { kind: 'json', landmark: 'a.json', folder: '.', skip: [], collections: {} };
 const SQLITE: SourceLayout = { kind: 'sqlite', file: 'store.db' };
@@ -37,9 +37,14 @@ beforeEach(async () => {
 
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 const accept = async () => {};
-const takeJson = (files: string[], check: typeof accept = accept) =>
-  takeSnapshot(home, 'things', JSON_STORE, { root, files }, check);
-const takeSqlite = (files: string[]) => takeSnapshot(home, 'things', SQLITE, { root, files }, accept);
+/** Takes a snapshot of these files and makes it current. */
+const take = async (layout: SourceLayout, files: string[], check: typeof accept) => {
+  const snapshot = await takeSnapshot(home, 'things', layout, async () => ({ root, files }), check);
+  await makeCurrent(home, snapshot.manifest);
+  return snapshot;
+};
+const takeJson = (files: string[], check: typeof accept = accept) => take(JSON_STORE, files, check);
+const takeSqlite = (files: string[]) => take(SQLITE, files, accept);
 
 describe('a snapshot', () => {
   beforeEach(async () => {
@@ -66,7 +71,13 @@ describe('a snapshot', () => {
     await cp(root, elsewhere, { recursive: true });
     await utimes(join(elsewhere, 'a.json'), 1, 1);
     const store = { root: elsewhere, files: ['a.json', 'sub/b.json'] };
-    const second = await takeSnapshot(await mkdtemp(join(all, 'home-')), 'things', JSON_STORE, store, accept);
+    const second = await takeSnapshot(
+      await mkdtemp(join(all, 'home-')),
+      'things',
+      JSON_STORE,
+      async () => store,
+      accept,
+    );
     expect(second.manifest).toEqual(first.manifest);
   });
 

@@ -1,6 +1,6 @@
 import { describe, isoInstant, storableJson, stringOf, text } from '../../engine/contracts.ts';
 import { asJsonValue, legacyJson, noted } from '../../engine/legacy.ts';
-import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
+import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
@@ -48,6 +48,20 @@ export function ids(table: string): Field[] {
 export function byLegacyId(_first: KeyedRow, _second: KeyedRow, identical: boolean): DuplicateVerdict {
   return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_ID' }, rule: 'L1' };
 }
+
+/** L1, where the key is not made from the id: an id that stands under another key already is not stored again. */
+export const oneKeyPerId: NonNullable<TableMapping['watch']> = () => {
+  const keys = new Map<string, string>();
+  return (value) => {
+    const legacyId = String(value('legacy_id'));
+    const parts = [value('event_id'), value('email_key'), value('occurred_at')];
+    const key = parts.map((part) => (Buffer.isBuffer(part) ? part.toString('hex') : String(part))).join(' ');
+    const known = keys.get(legacyId);
+    if (known !== undefined && known !== key)
+      throw new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
+    keys.set(legacyId, key);
+  };
+};
 
 /** L9: an assumed zone is noted. */
 export function instant(column: string, from: string, nullable = false): Field {

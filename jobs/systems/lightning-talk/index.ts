@@ -1,7 +1,17 @@
 import { bool, integer, json, lenientBool, lenientInteger, reference, text } from '../../engine/contracts.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
-import { byLegacyId, created, ids, instant, member, otherMembers, status, updated } from './fields.ts';
+import {
+  byLegacyId,
+  created,
+  ids,
+  instant,
+  member,
+  oneKeyPerId,
+  otherMembers,
+  status,
+  updated,
+} from './fields.ts';
 import {
   averageRating,
   emailKeyField,
@@ -80,6 +90,7 @@ const tables: readonly TableMapping[] = [
     // The plan's unique(event_id, email), over what the address means: the application's check raced (L3).
     key: ['event_id', 'email_key'],
     duplicates: onePerAddress,
+    watch: oneKeyPerId,
     parents: [
       { as: 'participants', by: (row) => String(row('legacy_id')), key: 'id' },
       {
@@ -150,6 +161,7 @@ const tables: readonly TableMapping[] = [
   byId('analytics', {
     // The key of a partitioned table contains the partition column.
     key: ['id', 'occurred_at'],
+    watch: oneKeyPerId,
     parents: undefined,
     fields: [
       instant('occurred_at', 'timestamp'),
