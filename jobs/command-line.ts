@@ -4,7 +4,7 @@ import { CutoverError, ExitCode } from './errors.ts';
 import { budgetsOf, type CommonOptions, platformOf, sourcesOf, withCommonOptions } from './options.ts';
 import { PLAN, type PlannedStep } from './plan.ts';
 import type { Platform } from './platform.ts';
-import { formatReport } from './print.ts';
+import { formatReport, withoutPasswords } from './print.ts';
 import { type Connections, type Report, type SystemDivergence, writeReport } from './report.ts';
 import { exitCodeOf, runSteps } from './run.ts';
 import { writeSample } from './sample/index.ts';
@@ -69,7 +69,7 @@ export function makeProgram(interrupted: AbortSignal): Command {
           }),
       };
       const report = await runFor(options, [noticing], await platformFor(step, options), interrupted);
-      await tell(options, report, PROOFS.has(step.name) ? divergences : report);
+      await tell(options, report, PROOFS.has(step.name) ? divergences : withoutPasswords(report));
     });
   }
   program
@@ -202,7 +202,8 @@ export async function runProgram(make: (interrupted: AbortSignal) => Command): P
       console.error(`error: ${error.message}${error.fix ? `\nfix: ${error.fix}` : ''}`);
       process.exitCode = error.exitCode;
     } else {
-      console.error(error);
+      // The stack only: other properties may hold a URL with its password.
+      console.error(error instanceof Error ? error.stack : String(error));
       process.exitCode = ExitCode.internal;
     }
   }

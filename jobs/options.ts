@@ -96,6 +96,24 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
       );
     }
   }
+  for (const url of [postgres, timescale, replica]) {
+    if (url !== undefined && /[?&](sslmode=no-verify|uselibpqcompat=)/.test(url)) {
+      throw new CutoverError(
+        'usage',
+        'a URL switches the verification of certificates off',
+        'Use sslmode=verify-full&sslrootcert=CA.pem.',
+      );
+    }
+  }
+  for (const url of redis?.split(',') ?? []) {
+    if (!(/^rediss?:\/\/[^/]+/.test(url) && URL.canParse(url))) {
+      throw new CutoverError(
+        'usage',
+        '--redis is not a list of URLs of Redis nodes',
+        'It looks like rediss://default:PASSWORD@HOST:PORT,…',
+      );
+    }
+  }
   const server = postgres ?? timescale;
   if (server === undefined || (needsRedis && redis === undefined)) {
     throw new CutoverError(
@@ -169,9 +187,13 @@ export function budgetsOf(options: CommonOptions): (system: string) => number {
   return (system) => own.get(system) ?? common;
 }
 
-const remembered = z.object({ source: z.array(z.string()), quarantineBudget: z.array(z.string()) });
+const remembered = z.object({
+  source: z.array(z.string()),
+  system: z.array(z.string()),
+  quarantineBudget: z.array(z.string()),
+});
 
-/** Source and budget of the last start in this home, so that a start without options goes on with the same data. */
+/** Source, systems and budget of the last start that succeeded in this home, so that a start without options goes on with the same data. */
 export async function lastStart(home: string): Promise<z.infer<typeof remembered> | undefined> {
   try {
     return remembered.parse(JSON.parse(await readFile(join(home, 'start.json'), 'utf8')));
@@ -186,7 +208,7 @@ export function forgetStart(home: string): Promise<void> {
 }
 
 export async function rememberStart(home: string, options: CommonOptions): Promise<void> {
-  const { source, quarantineBudget } = options;
+  const { source, system, quarantineBudget } = options;
   await mkdir(home, { recursive: true });
   const absolute = source.map((value) => {
     const { name, path } = splitSource(value);
@@ -194,6 +216,6 @@ export async function rememberStart(home: string, options: CommonOptions): Promi
   });
   await writeFile(
     join(home, 'start.json'),
-    `${JSON.stringify({ source: absolute, quarantineBudget }, null, 2)}\n`,
+    `${JSON.stringify({ source: absolute, system, quarantineBudget }, null, 2)}\n`,
   );
 }

@@ -78,6 +78,17 @@ export function formatConnections(connections: Connections, showSecrets: boolean
   return lines.join('\n');
 }
 
+/** A report that may go to a terminal or a build log. */
+export function withoutPasswords(report: Report): Report {
+  const hide = (value: unknown): unknown => {
+    if (typeof value === 'string') return withoutPassword(value);
+    if (Array.isArray(value)) return value.map(hide);
+    if (value === null || typeof value !== 'object') return value;
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, hide(each)]));
+  };
+  return { ...report, connections: hide(report.connections) as Report['connections'] };
+}
+
 function withoutPassword(url: string): string {
   return url
     .replace(/^(\w+:\/\/[^:@/]*):[^/?#]*@/, '$1:***@')

@@ -31,6 +31,13 @@ export async function locateStore(
 ): Promise<LocatedStore> {
   const named = options.stores.get(system);
   const starts = named === undefined ? options.folders.map((folder) => join(folder, system)) : [named];
+  if (starts.length === 0) {
+    throw new CutoverError(
+      'usage',
+      `${system}: no source is named`,
+      `Name the store with --source ${system}=PATH, or leave the system out with --system.`,
+    );
+  }
   const present: string[] = [];
   for (const start of starts) if (await exists(start)) present.push(start);
   if (present.length === 0) {

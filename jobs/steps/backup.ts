@@ -1,7 +1,8 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { $ } from 'zx';
 import { ident, serverOf, urlFor, withConnection } from '../database.ts';
+import { codeDigest } from '../engine/digest.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
@@ -29,11 +30,14 @@ async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<voi
       `select to_regclass('migration.run') as ledger`,
     );
     if (known[0]!.ledger) {
-      const { rows } = await client.query<{ snapshot: string }>(
-        `select snapshot from migration.run where system = $1 order by id desc limit 1`,
+      const { rows } = await client.query<{ snapshot: string; code: string }>(
+        `select snapshot, code from migration.run where system = $1 order by id desc limit 1`,
         [system.name],
       );
-      if (rows[0]?.snapshot === snapshot.manifest.digest) return false;
+      // The same code finds nothing to change for the same snapshot.
+      const last = rows[0];
+      if (last?.snapshot === snapshot.manifest.digest && last.code === (await codeDigest(system.name)))
+        return false;
     }
     for (const { table } of system.tables) {
       const { rows } = await client.query<{ found: string | null }>(`select to_regclass($1) as found`, [
@@ -48,8 +52,8 @@ async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<voi
   if (!worthADump || context.dryRun) return;
   const folder = join(home, 'dumps');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, `${system.database}-before-${snapshot.manifest.digest.slice(0, 12)}.dump`);
-  if (await stat(file).catch(() => undefined)) return;
+  const now = new Date().toISOString().replace(/[:.]/g, '-');
+  const file = join(folder, `${system.database}-${now}-before-${snapshot.manifest.digest.slice(0, 12)}.dump`);
   await pgDump(platform.clientTools, url, file);
   report.remarks.push(`target database dumped to ${file}`);
 }

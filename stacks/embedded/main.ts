@@ -3,15 +3,20 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeProgram, runFor, runProgram, tell } from '../../jobs/command-line.ts';
 import {
+  budgetsOf,
   type CommonOptions,
   forgetStart,
   lastStart,
   namedPlatform,
   rememberStart,
+  sourcesOf,
   withCommonOptions,
 } from '../../jobs/options.ts';
 import { PLAN } from '../../jobs/plan.ts';
-import { formatConnections } from '../../jobs/print.ts';
+import { formatConnections, withoutPasswords } from '../../jobs/print.ts';
+import { checkRedis } from '../../jobs/redis.ts';
+import { locateStore } from '../../jobs/sources/locate.ts';
+import { systemsNamed } from '../../jobs/systems/index.ts';
 import { down, up } from './index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../test/legacy', import.meta.url));
@@ -27,13 +32,15 @@ await runProgram((interrupted) => {
     .action(async (options: CommonOptions & { showSecrets?: boolean }) => {
       const home = resolve(options.home);
       const given = options.source.length > 0;
-      if (!given) Object.assign(options, await usualSource(home, options.quarantineBudget));
+      if (!given) Object.assign(options, await usualSource(home, options));
+      await checkOptions(options);
       const log = options.json ? () => {} : (line: string) => console.log(line);
       const named = namedPlatform(options, true);
+      if (named) await checkRedis(named);
       const platform = named ?? (await up({ home, log, signal: interrupted }));
       const report = await runFor(options, PLAN, platform, interrupted);
-      if (given) await rememberStart(home, options);
-      await tell(options, report, report);
+      if (given && report.ok && !options.dryRun) await rememberStart(home, options);
+      await tell(options, report, options.showSecrets ? report : withoutPasswords(report));
       if (options.json) return;
       console.log(`\n${formatConnections(report.connections!, options.showSecrets ?? false)}`);
       if (!named)
@@ -59,16 +66,29 @@ await runProgram((interrupted) => {
   return program;
 });
 
-/** Without --source: what the last start in this home was given, else the sample. A budget that is given counts more. */
+/** Without --source: what the last start in this home was given, else the sample. What is given counts more. */
 async function usualSource(
   home: string,
-  budget: readonly string[],
-): Promise<Pick<CommonOptions, 'source' | 'quarantineBudget'>> {
+  { system, quarantineBudget }: CommonOptions,
+): Promise<Pick<CommonOptions, 'source' | 'system' | 'quarantineBudget'>> {
   const last = await lastStart(home);
-  if (last) return { source: last.source, quarantineBudget: [...last.quarantineBudget, ...budget] };
+  if (last) {
+    return {
+      source: last.source,
+      system: system.length > 0 ? system : last.system,
+      quarantineBudget: [...last.quarantineBudget, ...quarantineBudget],
+    };
+  }
   // The sample's bad records are bad on purpose: its own manifest says how many.
   const manifest = JSON.parse(await readFile(join(SAMPLE, 'sample.json'), 'utf8'));
   const { quarantined } = manifest as { quarantined: Record<string, number> };
-  const planted = Object.entries(quarantined).map(([system, n]) => `${system}=${n}`);
-  return { source: [SAMPLE], quarantineBudget: [...planted, ...budget] };
+  const planted = Object.entries(quarantined).map(([name, n]) => `${name}=${n}`);
+  return { source: [SAMPLE], system, quarantineBudget: [...planted, ...quarantineBudget] };
+}
+
+/** A mistake in the options is told before any server is started. */
+async function checkOptions(options: CommonOptions): Promise<void> {
+  budgetsOf(options);
+  const sources = sourcesOf(options);
+  for (const system of systemsNamed(options.system)) await locateStore(system.name, system.source, sources);
 }

@@ -228,7 +228,8 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
 const ROWS: Readonly<Record<string, readonly { table: string; where: string; other: string }[]>> = {
   trdinger: [
     { table: 'ohlcv_data', where: 'legacy_id = 1', other: `timestamp = timestamp - interval '1 year'` },
-    { table: 'strategy_templates', where: 'id = 5', other: `id = 0, name = 'another'` },
+    { table: 'strategy_templates', where: 'id = 1', other: `id = 0, name = 'the first in order'` },
+    { table: 'strategy_templates', where: 'id = 5', other: `id = 999, name = 'the last in order'` },
   ],
   'lightning-talk': [
     { table: 'analytics', where: 'true order by id limit 1', other: `occurred_at = '2031-01-01 00:00Z'` },

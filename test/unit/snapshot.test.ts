@@ -165,6 +165,15 @@ describe('a source that changes while it is copied', () => {
     expect(sha256(readFileSync(join(folder, 'a.json')))).toBe(manifest.files[0]!.sha256);
   });
 
+  it('or gets another file beside it is copied again, with both', async () => {
+    await writeFile(join(root, 'a.json'), '[]');
+    await writeFile(join(root, 'b.json'), '[]');
+    let asked = 0;
+    const locate = async () => ({ root, files: asked++ === 0 ? ['a.json'] : ['a.json', 'b.json'] });
+    const { manifest } = await takeSnapshot(home, 'things', JSON_STORE, locate, accept);
+    expect(manifest.files.map(({ path }) => path)).toEqual(['a.json', 'b.json']);
+  });
+
   it('or that goes away is an error that names it', async () => {
     await expect(takeJson(['a.json'])).rejects.toMatchObject({
       kind: 'source',
