@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { JsonObject } from '../sources/json-value.ts';
 import { JsonArrayWriter } from '../sources/json-write.ts';
@@ -49,6 +49,7 @@ export async function createLegacyFiles(
     write: ({ entity }, record) => writer.add(entity, record.fields, documents.get(entity)!),
     async finish() {
       writer.finish();
+      await chmod(draftOf(file), 0o600);
       await rename(draftOf(file), file);
     },
     async abandon() {

@@ -19,6 +19,7 @@ import {
 import type { TableMapping } from './mapping.ts';
 import { Parents } from './parents.ts';
 import { keysGone, removeRows } from './remove.ts';
+import { replayTables } from './replay.ts';
 import { RowConverter } from './row-converter.ts';
 import type { OpenStore } from './store.ts';
 import { TableWriter } from './table-writer.ts';
@@ -70,6 +71,7 @@ export async function load(
       ? await rowsGone(client, store, tables, parents)
       : new Map<string, CopyBuffer>();
   const result = new Map<string, TableLoad>();
+  let refused = 0;
   for (const { table } of tables) {
     const done = progressIn(progress, table);
     result.set(table, { ...before(done), source: done.read, removed: 0 });
@@ -95,10 +97,20 @@ export async function load(
     // The parents' keys are needed as long as a child may still be converted.
     if (!done.complete || (mapping.parents && !complete)) {
       const counts = result.get(mapping.table)!;
-      await loadTable(client, store, mapping, parents, run, done, counts, options);
+      refused += await loadTable(client, store, mapping, parents, run, done, counts, options);
     }
   }
   await remove(() => false);
+  if (refused > 0 && run.mode === 'merge') {
+    // A name that was taken may be free now that its row has changed or gone.
+    for (const [table, became] of await replayTables(client, store, tables, { ...options, run })) {
+      const counts = result.get(table)!;
+      for (const key of ['inserted', 'updated', 'unchanged'] as const) {
+        counts[key] += became[key];
+        counts.quarantined -= became[key];
+      }
+    }
+  }
   const [reasons, notes] = [await reasonsOf(client, run.id), await notesOf(client, run.id)];
   if (options.dryRun) await client.query('rollback');
   return { tables: result, reasons, notes };
@@ -150,6 +162,7 @@ function before(done: Progress): Counts {
   };
 }
 
+/** @returns how many rows the table has refused */
 async function loadTable(
   client: pg.Client,
   store: OpenStore,
@@ -159,7 +172,7 @@ async function loadTable(
   done: Progress,
   counts: TableLoad,
   options: LoadOptions,
-): Promise<void> {
+): Promise<number> {
   const reader = await store.reader(mapping, parents);
   try {
     const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
@@ -193,6 +206,7 @@ async function loadTable(
         writing.catch(() => {});
       }
       await settle();
+      return writer.refused;
     } finally {
       await writing?.catch(() => {});
     }

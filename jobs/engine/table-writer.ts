@@ -19,6 +19,8 @@ export interface WriteOptions {
 
 /** Writes the batches of one mapping, each in one transaction with its quarantine and its checkpoint. */
 export class TableWriter {
+  /** Rows that the table has refused so far. */
+  refused = 0;
   readonly #table: string;
   readonly #columns: string;
   readonly #upsert: string;
@@ -76,12 +78,12 @@ export class TableWriter {
     return this.#transaction(batch, n, () => this.#merge(batch));
   }
 
-  /** Tries row `i` again, which is in quarantine. @returns whether the table took it */
-  async replay(batch: Batch, i: number): Promise<boolean> {
+  /** Tries row `i` again, which is in quarantine. @returns what it became; undefined when the table still refuses it */
+  async replay(batch: Batch, i: number): Promise<'inserted' | 'updated' | 'unchanged' | undefined> {
     const { client, options } = this;
     return this.#atomically(async () => {
       const written = await this.#merge(rowOf(batch, i));
-      if (written.refused.length > 0) return false;
+      if (written.refused.length > 0) return undefined;
       const became = written.inserted ? 'inserted' : written.updated ? 'updated' : 'unchanged';
       await client.query(
         `with replayed as (
@@ -91,13 +93,14 @@ export class TableWriter {
          from replayed where run_id = $1 and table_name = $2 and n = replayed.batch`,
         [options.run.id, this.name, batch.locators[i]],
       );
-      return true;
+      return became;
     });
   }
 
   async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
     return this.#atomically(async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
+      this.refused += written.refused.length;
       const rejected = [...batch.rejected, ...written.refused];
       const counts: Counts = {
         read: batch.to - batch.from,

@@ -34,11 +34,17 @@ export async function replay(context: StepContext): Promise<void> {
             `Run: cutover load --system ${system.name}`,
           );
         }
-        const stored = await replayTables(client, store, system.tables, { run, fence, dryRun });
+        if (dryRun) await client.query('begin');
+        const replayed = await replayTables(client, store, system.tables, { run, fence, dryRun });
+        const stored = [...replayed.values()].reduce(
+          (sum, of) => sum + of.inserted + of.updated + of.unchanged,
+          0,
+        );
         report.remarks.push(`${stored} records left quarantine`);
         const progress = await progressOf(client, run.id);
         const reasons = await reasonsOf(client, run.id);
         const notes = await notesOf(client, run.id);
+        if (dryRun) await client.query('rollback');
         for (const { table } of system.tables) {
           const done = progress.get(table);
           if (!done) continue;
