@@ -172,6 +172,20 @@ function columnsOf<T extends Rejected | Merged>(
   return names.map((name) => rows.map((row) => row[name]));
 }
 
+/**
+ * Whether a run has rows in quarantine that a table refused, by a constraint that is there now: asked of the ledger, since
+ * the process that met them may have been killed.
+ */
+export async function hasRefusedRows(client: pg.Client, runId: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from migration.quarantine where run_id = $1 and replayed_at is null
+       and (code like 'SQLSTATE\\_%' or code in (select conname from pg_constraint)
+         or code in (select relname from pg_class where relkind = 'i')) limit 1`,
+    [runId],
+  );
+  return rowCount === 1;
+}
+
 /** Quarantined records by reason code, per table. */
 export async function reasonsOf(
   client: pg.Client,

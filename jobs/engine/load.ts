@@ -6,6 +6,7 @@ import {
   beginRun,
   type Counts,
   findRun,
+  hasRefusedRows,
   type Identity,
   isComplete,
   notesOf,
@@ -71,7 +72,6 @@ export async function load(
       ? await rowsGone(client, store, tables, parents)
       : new Map<string, CopyBuffer>();
   const result = new Map<string, TableLoad>();
-  let refused = 0;
   for (const { table } of tables) {
     const done = progressIn(progress, table);
     result.set(table, { ...before(done), source: done.read, removed: 0 });
@@ -97,11 +97,11 @@ export async function load(
     // The parents' keys are needed as long as a child may still be converted.
     if (!done.complete || (mapping.parents && !complete)) {
       const counts = result.get(mapping.table)!;
-      refused += await loadTable(client, store, mapping, parents, run, done, counts, options);
+      await loadTable(client, store, mapping, parents, run, done, counts, options);
     }
   }
   await remove(() => false);
-  if (refused > 0 && run.mode === 'merge') {
+  if (run.mode === 'merge' && (await hasRefusedRows(client, run.id))) {
     // A name that was taken may be free now that its row has changed or gone.
     for (const [table, became] of await replayTables(client, store, tables, { ...options, run })) {
       const counts = result.get(table)!;
@@ -162,7 +162,6 @@ function before(done: Progress): Counts {
   };
 }
 
-/** @returns how many rows the table has refused */
 async function loadTable(
   client: pg.Client,
   store: OpenStore,
@@ -172,7 +171,7 @@ async function loadTable(
   done: Progress,
   counts: TableLoad,
   options: LoadOptions,
-): Promise<number> {
+): Promise<void> {
   const reader = await store.reader(mapping, parents);
   try {
     const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
@@ -206,7 +205,6 @@ async function loadTable(
         writing.catch(() => {});
       }
       await settle();
-      return writer.refused;
     } finally {
       await writing?.catch(() => {});
     }

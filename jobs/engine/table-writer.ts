@@ -7,8 +7,11 @@ import { checkFence } from './hold.ts';
 import { type Counts, type Run, recordBatch } from './ledger.ts';
 import type { RowConverter } from './row-converter.ts';
 
-/** SQLSTATE classes of a row that the table refuses: 22 data exception, 23 integrity constraint violation. */
-const ROW_REFUSED = /^2[23]/;
+/**
+ * SQLSTATEs of a row that the table refuses: classes 22 (data exception) and 23 (integrity constraint violation), and
+ * 54000 for a key that is longer than an index can hold.
+ */
+const ROW_REFUSED = /^(2[23]|54000)/;
 
 export interface WriteOptions {
   readonly fence: bigint;
@@ -19,8 +22,6 @@ export interface WriteOptions {
 
 /** Writes the batches of one mapping, each in one transaction with its quarantine and its checkpoint. */
 export class TableWriter {
-  /** Rows that the table has refused so far. */
-  refused = 0;
   readonly #table: string;
   readonly #columns: string;
   readonly #upsert: string;
@@ -100,7 +101,6 @@ export class TableWriter {
   async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
     return this.#atomically(async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
-      this.refused += written.refused.length;
       const rejected = [...batch.rejected, ...written.refused];
       const counts: Counts = {
         read: batch.to - batch.from,

@@ -88,7 +88,7 @@ class Target {
   days = () =>
     this.rows(
       `select to_char(day, 'YYYY-MM-DD') as day, open, high, low, close, volume, bars::int
-       from ohlcv_daily where symbol = 'TEST/USDT:USDT' and timeframe = '1h' and day < '2026-01-01' order by day`,
+       from ohlcv_daily where symbol = 'TEST/USDT:USDT' and timeframe = '1h' and day < '2025-06-01' order by day`,
     );
 
   /** What the views are: a view of a continuous aggregate (`v`) or a materialized view (`m`). */

@@ -147,7 +147,10 @@ describe('a target that a run holds', () => {
     expect(later.error).toBeUndefined();
     // What the later run did not write is the two batches before it, and the one that was open: nothing came after.
     const { inserted, unchanged, source, merged, quarantined } = later.tables['public.ohlcv_data']!;
-    expect(unchanged).toBe(3 * BATCH_ROWS);
+    const [three] = await query<{ n: number }>(
+      `select sum(inserted)::int as n from migration.batch where table_name = 'ohlcv_data' and n <= 3`,
+    );
+    expect(unchanged).toBe(three!.n);
     expect(inserted).toBe(source - merged - quarantined - unchanged);
     expect(await query('select count(*)::int as n from migration.run')).toEqual([{ n: 1 }]);
     expect(await dump(platform, system)).toEqual(undisturbed);

@@ -128,7 +128,10 @@ describe('a load that is killed with SIGKILL', () => {
                 delete from ohlcv_data where id % 50 = 7;
                 update funding_rate_data set mark_price = 1 where id % 2 = 0;
                 delete from strategy_showcase where id = 3;
-                update ga_experiments set progress = 0.5 where id = 2`);
+                update ga_experiments set progress = 0.5 where id = 2;
+                -- The first takes the name that the second had: refused until the second has its new one.
+                update strategy_showcase set name = '*' || name where id = 2;
+                update strategy_showcase set name = (select substr(name, 2) from strategy_showcase where id = 2) where id = 1`);
     store.close();
 
     const plan = ['backup', 'provision', 'schema', 'load', 'index', 'verify'];

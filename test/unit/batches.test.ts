@@ -381,6 +381,13 @@ describe('going on at a position', () => {
             expect(left).toEqual(all.slice(i + 1));
           }
           if (mapping.parents) expect(again).toEqual(parents);
+          // The same records, also in batches of another size.
+          const other = await collect(mapping, records, { rows: 3, from: to });
+          const contents = (found: typeof all) =>
+            (['rows', 'locators', 'merged', 'rejected'] as const).map((part) =>
+              found.flatMap((each) => each[part] as unknown[]),
+            );
+          expect(contents(other)).toEqual(contents(all.slice(i + 1)));
         }
       }
     }
