@@ -21,10 +21,14 @@ export function systemNamed(name: string): SystemMapping {
   return SYSTEMS.find((system) => system.name === name)!;
 }
 
+const folders: string[] = [];
+// Registered at the top: within a hook or a running test it would never run.
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
 /** A folder that is removed when the tests of the file have ended. */
 export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cutover-test-'));
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
