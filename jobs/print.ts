@@ -48,7 +48,7 @@ function formatSystem(name: string, system: SystemReport): string {
   if (system.checks.length > 0) {
     const failed = system.checks.filter((check) => !check.ok);
     lines.push(
-      `  ${system.checks.length - failed.length} of ${system.checks.length} checks by the engines themselves agree`,
+      `  ${system.checks.length - failed.length} of ${system.checks.length} checks agree: aggregates by both engines, layout, ledger, replica`,
     );
     for (const check of failed)
       lines.push(`    ${check.name} of ${check.table}: source ${check.source}, target ${check.target}`);

@@ -130,7 +130,7 @@ describe('a report', () => {
     expect(text).toContain('quarantined in public.ohlcv_data: SHIFTED_COPY 2, BAD_TIMESTAMP 1');
     expect(text).toContain('removed from public.ga_experiments, no longer in the source: 4');
     expect(text).toContain('kept under a written rule (docs/hazards.md): H2 1, H4 3');
-    expect(text).toContain('1 of 2 checks by the engines themselves agree');
+    expect(text).toContain('1 of 2 checks agree: aggregates by both engines, layout, ledger, replica');
     expect(text).toContain('max(open) of ohlcv_data: source 2, target 3');
     expect(text).not.toContain('min(open)');
     expect(text).toContain('TimescaleDB, Apache edition: nothing is compressed');
