@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
 import type { SourceOptions } from './sources/locate.ts';
-import { SYSTEMS } from './systems/index.ts';
+import { DATABASES, STORES, SYSTEMS } from './systems/index.ts';
 
 /** What the command line says, as commander gives it. */
 export interface CommonOptions {
@@ -45,8 +45,8 @@ export function withCommonOptions(command: Command): Command {
       [],
     )
     .option(
-      '--source <dir|system=path>',
-      'a folder with one folder a system, or one store; may be repeated',
+      '--source <dir|system=path|database=url>',
+      'a folder with one folder a system, one store, or a living database of one (harca-db); may be repeated',
       several,
       [],
     )
@@ -88,7 +88,7 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
   const replica = given(options.replica);
   if (postgres === undefined && timescale === undefined && redis === undefined) return undefined;
   for (const [name, url] of Object.entries({ postgres, timescale, replica })) {
-    if (url !== undefined && !(/^postgres(ql)?:\/\/[^/]+/.test(url) && URL.canParse(url))) {
+    if (url !== undefined && !isPostgresUrl(url)) {
       throw new CutoverError(
         'usage',
         `--${name} is not a URL of a PostgreSQL server`,
@@ -153,20 +153,35 @@ function splitSource(value: string): { name?: string; path: string } {
 export function sourcesOf(options: CommonOptions): SourceOptions {
   const folders: string[] = [];
   const stores = new Map<string, string>();
+  const databases = new Map<string, string>();
   for (const value of options.source) {
     const { name, path } = splitSource(value);
     if (name === undefined) folders.push(path);
-    else if (SYSTEMS.some((system) => system.name === name)) stores.set(name, path);
+    else if (STORES.includes(name)) stores.set(name, path);
+    else if (DATABASES.includes(name)) databases.set(name, databaseUrlOf(name, value));
     else {
       throw new CutoverError(
         'usage',
-        `--source ${value}: unknown system ${name}`,
-        `The systems are ${SYSTEMS.map((system) => system.name).join(', ')}.`,
+        `--source ${name}=…: unknown system ${name}`,
+        `The systems are ${[...STORES, ...DATABASES].join(', ')}.`,
       );
     }
   }
-  return { folders, stores };
+  return { folders, stores, databases };
 }
+
+/** The URL in `NAME=URL`. */
+function databaseUrlOf(name: string, value: string): string {
+  const url = value.slice(name.length + 1);
+  if (isPostgresUrl(url)) return url;
+  throw new CutoverError(
+    'usage',
+    `--source ${name}=… is not a URL of a PostgreSQL database`,
+    'It looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=CA.pem',
+  );
+}
+
+const isPostgresUrl = (url: string) => /^postgres(ql)?:\/\/[^/]+/.test(url) && URL.canParse(url);
 
 /** Budgets by system; without a name, for each of them. */
 export function budgetsOf(options: CommonOptions): (system: string) => number {
@@ -212,10 +227,13 @@ export async function rememberStart(home: string, options: CommonOptions): Promi
   await mkdir(home, { recursive: true });
   const absolute = source.map((value) => {
     const { name, path } = splitSource(value);
+    if (name !== undefined && DATABASES.includes(name)) return value;
     return name === undefined ? path : `${name}=${path}`;
   });
   await writeFile(
     join(home, 'start.json'),
     `${JSON.stringify({ source: absolute, system, quarantineBudget }, null, 2)}\n`,
+    // The URL of a database has a password.
+    { mode: 0o600 },
   );
 }

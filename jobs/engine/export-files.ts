@@ -22,7 +22,18 @@ export interface LegacyFiles {
 export function exportedFile(folder: string, system: SystemMapping, entity: string): string {
   const layout = system.source;
   if (layout.kind === 'sqlite') return join(folder, system.name, layout.file);
-  return join(folder, system.name, layout.folder, layout.collections[entity]!.file);
+  return join(folder, system.name, layout.folder, layout.collections[entity]!.files[0]!);
+}
+
+/** Why the legacy form of a system can't be written; undefined when it can. */
+export function noExport({ source, tables }: SystemMapping): string | undefined {
+  if (source.kind === 'sqlite') return undefined;
+  const others = tables.filter(({ entity }) => {
+    const { files, records = 'elements', each } = source.collections[entity]!;
+    return records !== 'elements' || each !== undefined || /[*{[]/.test(files.join(''));
+  });
+  if (others.length === 0) return undefined;
+  return `only arrays in files of fixed names can be written: not ${others.map(({ entity }) => entity).join(', ')}`;
 }
 
 const draftOf = (file: string) => `${file}.part`;
@@ -97,9 +108,10 @@ async function createCollections(
     },
     async finish() {
       for (const [entity, document] of documents) await (await writerOf(entity)).add(document);
-      for (const [entity, { file, required }] of Object.entries(collections)) {
+      for (const [entity, { files, required }] of Object.entries(collections)) {
         // A file that the store need not have, and had not.
-        if (required || snapshot.manifest.files.some((each) => each.path === file)) await writerOf(entity);
+        if (required || snapshot.manifest.files.some((each) => each.path === files[0]))
+          await writerOf(entity);
       }
       for (const [entity, writer] of writers) {
         await writer.close();

@@ -90,6 +90,10 @@ export interface TableMapping {
   readonly order?: SourceOrder;
   /** Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included. */
   readonly leftOut?: Readonly<Record<string, string>>;
+  /** Source fields that another table of the same entity keeps: by name, that table. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
+  /** Another table keeps the whole of what these rows are made from, so that an export leaves them out: that table. */
+  readonly repeats?: string;
   /** Column (jsonb) for unknown fields and notes. */
   readonly extra: string;
   /** Columns by whose order an export writes the records; default: the key. */
@@ -146,8 +150,14 @@ export interface SystemMapping {
   readonly server: 'postgres' | 'timescale';
   /** Must exist in the target database. */
   readonly extensions: readonly string[];
+  /** Whose legacy store it reads, when a system's data goes to more than one database; default: its own name. */
+  readonly store?: string;
+  /** Settings of the database, by name: for every session from then on. */
+  readonly databaseSettings?: Readonly<Record<string, string>>;
   /** Settings of the sessions that write legacy rows, by name. */
   readonly loadSettings?: Readonly<Record<string, string>>;
+  /** Settings of the session that builds indexes. */
+  readonly indexSettings?: Readonly<Record<string, string>>;
   readonly source: SourceLayout;
   /** In load order: parents before children. */
   readonly tables: readonly TableMapping[];
@@ -156,32 +166,69 @@ export interface SystemMapping {
 }
 
 /** Where the legacy files of a system lie, by their own names and places. */
-export type SourceLayout =
-  | {
-      readonly kind: 'sqlite';
-      /** File name of the store. */
-      readonly file: string;
-      /** Tables that are known and are not a source, with the reason. */
-      readonly notSource?: Readonly<Record<string, string>>;
-    }
-  | {
-      readonly kind: 'json';
-      /** A folder is the store when it holds this file. */
-      readonly landmark: string;
-      /** Where the application has that folder; an export lays its files out so. */
-      readonly folder: string;
-      /** Sub-folders that hold copies, not the store. */
-      readonly skip: readonly string[];
-      readonly collections: Readonly<Record<string, CollectionLayout>>;
-    };
+export type SourceLayout = SqliteLayout | JsonLayout;
 
-export interface CollectionLayout {
+export interface SqliteLayout {
+  readonly kind: 'sqlite';
+  /** File name of the store. */
   readonly file: string;
+  /** Tables that are known and are not a source, with the reason. */
+  readonly notSource?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A folder of files. Names of files are patterns, relative to the root: `*` stands for anything within one name, `**` for
+ * any number of folders, none included.
+ */
+export interface JsonLayout {
+  readonly kind: 'json';
+  /** Name of a file that a store has exactly once. Absent: a store has at least one file of any collection. */
+  readonly landmark?: string;
+  /** The root is the folder that holds the landmark, or the one that the user names. */
+  readonly root: 'landmark' | 'named';
+  /** Where the application has that folder; an export lays its files out so. */
+  readonly folder: string;
+  /** Names of folders that hold copies or programs, not the store. */
+  readonly skip: readonly string[];
+  /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
+  readonly refused?: Readonly<Record<string, string>>;
+  /** Files that are known and are no source, by pattern, with the reason: archived, not loaded. */
+  readonly notSource?: Readonly<Record<string, string>>;
+  readonly collections: Readonly<Record<string, CollectionLayout>>;
+  /** A database that holds a part of the store. */
+  readonly database?: LegacyDatabase;
+}
+
+/** Files, and what a record of theirs is. Every record has the field `$file`, the name of its file below the root. */
+export interface CollectionLayout {
+  /** Patterns; the first that any file matches counts. */
+  readonly files: readonly string[];
   /** Its absence is an error, not an empty collection. */
-  readonly required: boolean;
+  readonly required?: boolean;
+  /**
+   * `elements` of the file's array (default); `members` of its object, with the key as field `$key`; the `document`
+   * itself; the `file`, whatever it holds, with the fields `$size` and `$sha256`. A file that can't be read as one document
+   * is a record in quarantine, in the other cases the whole store is refused.
+   */
+  readonly records?: 'elements' | 'members' | 'document' | 'file';
+  /** A document without this field is an object of documents by that field: its members are the records, with `$key`. */
+  readonly keyedBy?: string;
+  /**
+   * The records are not those but, of each, the elements of this array or the members of this object, with the fields
+   * `$index` and, in an object, `$key`; fields of the record around them are `$of.NAME`.
+   */
+  readonly each?: string;
   /**
    * The entities are not the documents but the members of the only one, each with a `key` and a `value`; a further
    * document is quarantined under the reason code given here.
    */
   readonly partsOr?: string;
+}
+
+/** Tables of a living PostgreSQL database; each becomes a file `<name>/<table>.json` of the snapshot. */
+export interface LegacyDatabase {
+  /** The user names it with `--source NAME=URL`. */
+  readonly name: string;
+  /** Tables in schema `public`, each with the columns that put its rows into a lasting order. */
+  readonly tables: Readonly<Record<string, readonly string[]>>;
 }

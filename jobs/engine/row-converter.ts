@@ -26,6 +26,7 @@ export class RowConverter {
 
   readonly #fields: readonly Field[];
   readonly #known: ReadonlySet<string>;
+  readonly #elsewhere: ReadonlySet<string>;
   readonly #scope: RowScope;
   #record!: SourceRecord;
 
@@ -42,6 +43,7 @@ export class RowConverter {
     this.keyOrder = keys.map((field) => field.type.order!);
     this.leftOut = new Set(Object.keys(mapping.leftOut ?? {}));
     this.#known = new Set(mapping.fields.flatMap((field) => field.from ?? []));
+    this.#elsewhere = new Set(Object.keys(mapping.elsewhere ?? {}));
     this.#scope = {
       leftOut: this.leftOut,
       raw: (name) => this.#record.get(name),
@@ -100,7 +102,7 @@ export class RowConverter {
     for (const name of record.fields()) {
       if (this.#known.has(name)) {
         if (this.missingIsNotNull && record.get(name) === null) nulls.push(name);
-      } else if (!this.leftOut.has(name)) {
+      } else if (!this.leftOut.has(name) && !this.#elsewhere.has(name)) {
         const raw = record.get(name);
         // `$` is ours: a legacy name that begins with it is escaped by another.
         if (raw !== undefined && (raw !== null || this.missingIsNotNull)) {

@@ -39,31 +39,36 @@ export class SortedReader implements OrderedReader {
     await rm(file, { force: true });
     const scratch = new Database(file);
     scratch.exec(`pragma journal_mode = off; pragma synchronous = off;
-      create table place (key blob not null, ordinal integer not null, offset integer not null,
-        length integer not null, part integer not null);
+      create table place (sort_key blob not null, ordinal integer not null, file integer not null,
+        offset integer not null, length integer not null, key blob, at integer not null, part integer not null);
       begin`);
-    const insert = scratch.prepare('insert into place values (?, ?, ?, ?, ?)');
+    const insert = scratch.prepare('insert into place values (?, ?, ?, ?, ?, ?, ?, ?)');
     const converter = new RowConverter(mapping, parents, inner.missingIsNotNull);
     const row = new CopyBuffer();
     let count = 0;
     for await (const block of inner.blocks(0)) {
       for (const record of block) {
-        const { ordinal, offset, length, part } = record.place;
-        insert.run(keyOf(record, converter, row), ordinal, offset, length, part);
+        const { ordinal, file, offset, length, key, at, part } = record.place;
+        // As bytes: the driver cuts a text at a NUL.
+        const keyBytes = key === null ? null : Buffer.from(key, 'utf16le');
+        insert.run(keyOf(record, converter, row), ordinal, file, offset, length, keyBytes, at, part);
         count++;
       }
     }
-    scratch.exec('commit; create index place_key on place (key, ordinal)');
+    scratch.exec('commit; create index place_key on place (sort_key, ordinal)');
     return new SortedReader(inner, scratch, file, count);
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
     const places = this.scratch
-      .prepare('select ordinal, offset, length, part from place order by key, ordinal limit -1 offset ?')
-      .iterate(from) as IterableIterator<Place>;
+      .prepare(
+        `select ordinal, file, offset, length, key, at, part from place
+         order by sort_key, ordinal limit -1 offset ?`,
+      )
+      .iterate(from) as IterableIterator<Omit<Place, 'key'> & { key: Buffer | null }>;
     let block: SourceRecord[] = [];
-    for (const place of places) {
-      block.push(await this.inner.reread(place));
+    for (const { key, ...place } of places) {
+      block.push(await this.inner.reread({ ...place, key: key && Buffer.from(key).toString('utf16le') }));
       if (block.length === BLOCK) {
         yield block;
         block = [];

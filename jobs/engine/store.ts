@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JsonCollection } from '../sources/json-collection.ts';
+import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
+import { collectionFiles, shapeOf } from '../sources/json-layout.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import type { OrderedReader } from '../sources/source.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
@@ -15,7 +16,7 @@ export interface OpenStore {
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
-  readonly files?: Readonly<Record<string, string>> | undefined;
+  readonly files?: Readonly<Record<string, readonly CollectionFile[]>> | undefined;
   close(): Promise<void>;
 }
 
@@ -35,12 +36,21 @@ export async function openStore(
     };
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
-  const fileOf = (collection: string) => join(snapshot.folder, layout.collections[collection]!.file);
+  const stored = snapshot.manifest.files.map((file) => file.path);
+  const files = Object.fromEntries(
+    Object.entries(layout.collections).map(([name, collection]) => [
+      name,
+      collectionFiles(collection, stored).map((file) => ({
+        ...shapeOf(layout, collection, file),
+        name: file,
+        path: join(snapshot.folder, file),
+      })),
+    ]),
+  );
   return {
-    files: Object.fromEntries(Object.keys(layout.collections).map((name) => [name, fileOf(name)])),
+    files,
     async reader(mapping, parents) {
-      const { partsOr } = layout.collections[mapping.entity]!;
-      const collection = new JsonCollection(mapping.entity, fileOf(mapping.entity), partsOr);
+      const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },
     close: () => rm(scratch, { recursive: true, force: true }),

@@ -1,157 +1,240 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { CutoverError } from '../errors.ts';
+import type { FileShape } from './json-layout.ts';
 import { type ParsedJson, parseJson } from './json-parse.ts';
-import { type JsonRecord, parseRecord, readRecord, streamJson } from './json-stream.ts';
-import { type JsonIssue, JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
-import type { Place, Raw, SourceRecord, UnorderedReader } from './source.ts';
+import { JsonDocument, JsonElement, JsonPart, OpaqueFile } from './json-records.ts';
+import { parseJsonFile, parseRecord, readRecord, streamJson } from './json-stream.ts';
+import { findKeyIssues, type JsonIssue, JsonObject, type JsonValue, jsonPath } from './json-value.ts';
+import type { Place, SourceRecord, UnorderedReader } from './source.ts';
 
-/**
- * The documents of one collection: a file with an array of objects. With `partsOr`, each member of the first document
- * is an entity of its own, with the fields `key` and `value` (the document's members can be asked for by name, too), and
- * every further document is defective for the reason that `partsOr` gives.
- */
+/** A file of a collection. */
+export interface CollectionFile extends FileShape {
+  readonly path: string;
+  /** Its name in the store, with `/` between folders. */
+  readonly name: string;
+}
+
+type Found = SourceRecord & { readonly place: Place };
+
+/** A piece of a file that is parsed at once, and what stands in it. */
+interface Piece {
+  readonly file: number;
+  /** Bytes in the file; -1 for all of it. */
+  readonly offset: number;
+  readonly length: number;
+  readonly key: string | undefined;
+  /** Place in the file's array or object. */
+  readonly at: number;
+}
+
+/** The records of one collection, in the order of the files' names and of the records in each. */
 export class JsonCollection implements UnorderedReader {
   readonly missingIsNotNull = true;
-  #handle: FileHandle | undefined;
+  #handle: { readonly file: number; readonly of: FileHandle } | undefined;
+  /** What was read again last: parts of one document are often asked for one after the other. */
+  #last: { readonly piece: Piece; readonly records: readonly Found[] } | undefined;
 
   constructor(
     readonly entity: string,
-    private readonly file: string,
-    private readonly partsOr?: string,
+    private readonly files: readonly CollectionFile[],
   ) {}
 
-  async *blocks(from: number): AsyncGenerator<(SourceRecord & { place: Place })[]> {
-    if (!(await stat(this.file).catch(() => undefined))) return;
+  async *blocks(from: number): AsyncGenerator<Found[]> {
     let ordinal = 0;
-    for await (const records of streamJson(this.file, 'array')) {
-      const block: (SourceRecord & { place: Place })[] = [];
-      for (const record of records) {
-        const { bytes } = record;
-        for (const found of this.#recordsOf(
-          bytes,
-          parseRecord(record),
-          record,
-          ordinal,
-          record.ordinal > 0,
-        )) {
-          if (found.place.ordinal >= from) block.push(found);
-          ordinal = found.place.ordinal + 1;
-        }
+    for (const [file, { path, records = 'elements' }] of this.files.entries()) {
+      if (records === 'file' || records === 'document') {
+        const piece: Piece = { file, offset: 0, length: -1, key: undefined, at: 0 };
+        const block = await this.#readWhole(piece, ordinal);
+        ordinal += block.length;
+        const wanted = block.filter(({ place }) => place.ordinal >= from);
+        if (wanted.length > 0) yield wanted;
+        continue;
       }
-      if (block.length > 0) yield block;
+      for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
+        const block: Found[] = [];
+        for (const record of pieces) {
+          const { offset, length, key, ordinal: at } = record;
+          const parsed = parseRecord(record);
+          for (const found of this.#expand(
+            { file, offset, length, key, at },
+            parsed,
+            record.bytes,
+            ordinal,
+          )) {
+            if (found.place.ordinal >= from) block.push(found);
+            ordinal = found.place.ordinal + 1;
+          }
+        }
+        if (block.length > 0) yield block;
+      }
     }
   }
 
   async reread(place: Place): Promise<SourceRecord> {
-    this.#handle ??= await open(this.file);
-    const bytes = await readRecord(this.#handle, place.offset, place.length);
-    const parsed = parseJson(bytes);
-    if (place.part === FURTHER) return this.#recordsOf(bytes, parsed, place, place.ordinal, true)[0]!;
-    return this.#recordsOf(bytes, parsed, place, place.ordinal - place.part, false)[place.part]!;
+    const { file, offset, length, key, at } = place;
+    const last = this.#last?.piece;
+    if (last?.file !== file || last.offset !== offset || last.length !== length) {
+      const piece: Piece = { file, offset, length, key: key ?? undefined, at };
+      const first = place.ordinal - place.part;
+      this.#last = { piece, records: await this.#readPiece(piece, first) };
+    }
+    return this.#last!.records[place.part]!;
   }
 
   async close(): Promise<void> {
-    await this.#handle?.close();
+    await this.#handle?.of.close();
     this.#handle = undefined;
+    this.#last = undefined;
   }
 
-  #recordsOf(
-    bytes: Buffer,
-    { value, issues }: ParsedJson,
-    at: Pick<JsonRecord, 'offset' | 'length'>,
-    ordinal: number,
-    further: boolean,
-  ): (SourceRecord & { place: Place })[] {
-    const name = basename(this.file);
-    const document = value instanceof JsonObject ? value : undefined;
-    const { offset, length } = at;
-    if (this.partsOr !== undefined && further) {
-      const defect = { code: this.partsOr, field: '$', detail: 'the first object is the one that counts' };
-      const place = { ordinal, offset, length, part: FURTHER };
-      return [new JsonDocument(`${name} at byte ${offset}`, value, document, bytes, defect, place)];
+  async #readPiece(piece: Piece, first: number): Promise<Found[]> {
+    if (piece.length < 0) return this.#readWhole(piece, first);
+    if (this.#handle?.file !== piece.file) {
+      await this.#handle?.of.close();
+      this.#handle = { file: piece.file, of: await open(this.files[piece.file]!.path) };
     }
-    const defect = document ? defectOf(issues) : NOT_AN_OBJECT;
-    if (this.partsOr !== undefined && document && document.size > 0) {
-      return document.keys.map((key, part) => {
-        const place = { ordinal: ordinal + part, offset, length, part };
-        return new JsonPart(`${name} ${key.replaceAll('\0', '\\0')}`, document, part, defect, place);
+    const bytes = await readRecord(this.#handle.of, piece.offset, piece.length);
+    const { value, issues } = parseJson(bytes);
+    const ofKey = piece.key === undefined ? [] : findKeyIssues(piece.key);
+    return this.#expand(piece, { value, issues: [...ofKey, ...issues] }, bytes, first);
+  }
+
+  async #readWhole(piece: Piece, first: number): Promise<Found[]> {
+    const { path, name, records } = this.files[piece.file]!;
+    const place: Place = { ...piece, key: null, ordinal: first, part: 0 };
+    const opaque = async (defect?: SourceRecord['defect']) => {
+      const bytes = await readFile(path);
+      return new OpaqueFile(name, bytes, createHash('sha256').update(bytes).digest('hex'), defect, place);
+    };
+    if (records === 'file') return [await opaque()];
+    try {
+      return this.#expand(piece, await parseJsonFile(path), undefined, first);
+    } catch (error) {
+      if (!(error instanceof CutoverError)) throw error;
+      const detail = error.message.replaceAll(path, name);
+      return [await opaque({ code: 'BAD_JSON', field: '$', detail })];
+    }
+  }
+
+  /** The records in a piece; `first` is the ordinal of the first. */
+  #expand(piece: Piece, parsed: ParsedJson, bytes: Buffer | undefined, first: number): Found[] {
+    const { name, records = 'elements', keyedBy, each, partsOr } = this.files[piece.file]!;
+    const { value, issues } = parsed;
+    const object = value instanceof JsonObject ? value : undefined;
+    const place = (part: number): Place => ({
+      ...piece,
+      key: piece.key ?? null,
+      ordinal: first + part,
+      part,
+    });
+    if (partsOr !== undefined) {
+      if (piece.at > 0) {
+        const defect = { code: partsOr, field: '$', detail: 'the first object is the one that counts' };
+        const locator = `${name} at byte ${piece.offset}`;
+        return [new JsonDocument({ locator, file: name, key: undefined, value, bytes, defect }, place(0))];
+      }
+      if (object && object.size > 0) {
+        return object.keys.map((key, part) => {
+          const locator = `${name} ${key.replaceAll('\0', '\\0')}`;
+          return new JsonPart(locator, object, part, defectOf(issues), place(part));
+        });
+      }
+    }
+    const documents: Around[] = [];
+    if (keyedBy !== undefined && object && isKeyed(object, keyedBy)) {
+      for (const [key, member] of object) {
+        const path = jsonPath('$', key);
+        documents.push({ key, value: member, path, locator: `${name}[${JSON.stringify(key)}]` });
+      }
+    } else {
+      const at =
+        records === 'members' ? JSON.stringify(piece.key) : records === 'elements' ? piece.at : undefined;
+      documents.push({
+        key: piece.key,
+        value,
+        path: '$',
+        locator: at === undefined ? name : `${name}[${at}]`,
       });
     }
-    const place = { ordinal, offset, length, part: 0 };
-    return [new JsonDocument(`${name}[${ordinal}]`, value, document, bytes, defect, place)];
+    const found: Found[] = [];
+    for (const around of documents) {
+      if (each === undefined) {
+        const defect = objectDefect(around.value, issues, around.path);
+        const whole = around.path === '$' ? bytes : undefined;
+        found.push(new JsonDocument({ ...around, file: name, bytes: whole, defect }, place(found.length)));
+        continue;
+      }
+      for (const inner of innerOf(around, each)) {
+        const defect = inner.defect ?? objectDefect(inner.value, issues, inner.path);
+        found.push(new JsonElement({ ...inner, file: name, defect }, around.value, place(found.length)));
+      }
+    }
+    return found;
   }
 }
 
+/** A value, and where it stands. */
+interface Around {
+  readonly key: string | undefined;
+  readonly value: JsonValue;
+  /** Below the piece, see `jsonPath`. */
+  readonly path: string;
+  readonly locator: string;
+}
+
+/** Whether an object holds the documents by the field that each of them has instead of being one. */
+function isKeyed(object: JsonObject, keyedBy: string): boolean {
+  return (
+    object.size > 0 && !object.has(keyedBy) && object.values.every((value) => value instanceof JsonObject)
+  );
+}
+
+interface Inner extends Around {
+  readonly index: number;
+  readonly defect?: SourceRecord['defect'];
+}
+
+/** The elements of an array or the members of an object that a record holds under a name. */
+function innerOf(around: Around, name: string): Inner[] {
+  const held = around.value instanceof JsonObject ? around.value.get(name) : undefined;
+  if (held === undefined || held === null) return [];
+  const path = jsonPath(around.path, name);
+  const locator = `${around.locator}.${name}`;
+  if (Array.isArray(held)) {
+    return held.map((value, index) => ({
+      key: around.key,
+      value,
+      index,
+      path: jsonPath(path, index),
+      locator: `${locator}[${index}]`,
+    }));
+  }
+  if (held instanceof JsonObject) {
+    return held.keys.map((key, index) => ({
+      key,
+      value: held.values[index]!,
+      index,
+      path: jsonPath(path, key),
+      locator: `${locator}[${JSON.stringify(key)}]`,
+    }));
+  }
+  const defect = { code: 'WRONG_TYPE', field: name, detail: 'neither an array nor an object' };
+  return [{ key: around.key, value: held, index: 0, path, locator, defect }];
+}
+
 /** What a document can't be stored with; non-finite numbers are a matter of each field's contract. */
+function objectDefect(value: JsonValue, issues: readonly JsonIssue[], path: string): SourceRecord['defect'] {
+  if (!(value instanceof JsonObject)) return NOT_AN_OBJECT;
+  return defectOf(path === '$' ? issues : issues.filter((each) => isBelow(each.path, path)));
+}
+
+const isBelow = (path: string, above: string) =>
+  path.startsWith(above) && (path.length === above.length || '.['.includes(path[above.length]!));
+
 function defectOf(issues: readonly JsonIssue[]): SourceRecord['defect'] {
   const issue = issues.find((each) => each.code !== 'NON_FINITE');
   return issue && { code: issue.code, field: issue.path, detail: issue.detail };
 }
 
 const NOT_AN_OBJECT = { code: 'NOT_AN_OBJECT', field: '$', detail: 'the element is not an object' };
-
-/** `part` of a document behind the one whose members are the entities. */
-const FURTHER = -1;
-
-class JsonDocument implements SourceRecord {
-  constructor(
-    readonly locator: string,
-    private readonly value: JsonValue,
-    private readonly document: JsonObject | undefined,
-    private readonly bytes: Buffer,
-    readonly defect: SourceRecord['defect'],
-    readonly place: Place,
-  ) {}
-
-  get(field: string): Raw {
-    return this.document?.get(field);
-  }
-
-  fields(): Iterable<string> {
-    return this.document?.keys ?? [];
-  }
-
-  payload(leftOut: ReadonlySet<string>): string {
-    // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
-    const text = this.bytes.toString('utf8');
-    // An escape can spell a name in another way.
-    const traces = leftOut.size > 0 ? [...leftOut, '\\u'] : [];
-    return traces.some((trace) => text.includes(trace)) ? writeJson(this.value, leftOut) : text;
-  }
-}
-
-class JsonPart implements SourceRecord {
-  constructor(
-    readonly locator: string,
-    private readonly document: JsonObject,
-    private readonly part: number,
-    readonly defect: SourceRecord['defect'],
-    readonly place: Place,
-  ) {}
-
-  get(field: string): Raw {
-    if (field === 'key') return this.document.keys[this.part];
-    if (field === 'value') return this.document.values[this.part];
-    return this.document.get(field);
-  }
-
-  fields(): Iterable<string> {
-    return ['key', 'value'];
-  }
-
-  payload(): string {
-    const key = this.document.keys[this.part]!;
-    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), new Set());
-  }
-}
-
-/** A value as JSON text, numbers as they were written, without the members named in `leftOut` at any depth. */
-export function writeJson(value: JsonValue, leftOut: ReadonlySet<string>): string {
-  if (value instanceof JsonNumber) return value.text;
-  if (Array.isArray(value)) return `[${value.map((each) => writeJson(each, leftOut)).join(', ')}]`;
-  if (value instanceof JsonObject) {
-    const members = [...value].filter(([key]) => !leftOut.has(key));
-    return `{${members.map(([key, each]) => `${JSON.stringify(key)}: ${writeJson(each, leftOut)}`).join(', ')}}`;
-  }
-  return JSON.stringify(value);
-}

@@ -1,7 +1,7 @@
 import { CutoverError } from '../errors.ts';
 import { damaged, parseAt } from './json-damage.ts';
 import { isBlank, JsonSyntaxError, MAX_DEPTH, parseJson } from './json-parse.ts';
-import type { JsonIssue } from './json-value.ts';
+import { findKeyIssues, type JsonIssue } from './json-value.ts';
 
 /** One element of the top-level array, or one member of the top-level object, not parsed yet. */
 export interface JsonRecord {
@@ -240,14 +240,9 @@ export class JsonSplitter {
   }
 
   private endKey(block: Buffer, from: number, to: number): void {
-    const { value, issues } = parseAt(
-      this.file,
-      this.tokenOffset,
-      this.endToken(block, from, to),
-      this.where,
-    );
-    this.key = value as string;
-    this.keyIssues = issues.map((issue) => ({ ...issue, detail: `${issue.detail} of the record's key` }));
+    const bytes = this.endToken(block, from, to);
+    this.key = parseAt(this.file, this.tokenOffset, bytes, this.where).value as string;
+    this.keyIssues = findKeyIssues(this.key);
     this.state = 'colon';
   }
 

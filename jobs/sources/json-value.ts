@@ -77,7 +77,6 @@ export class JsonObject {
   }
 }
 
-/** Something legal in the source that a target or another reader may not take, or would silently change. */
 /** The value without the members of these names, at any depth; the value itself when there are no names. */
 export function withoutMembers(value: JsonValue, names: ReadonlySet<string>): JsonValue {
   if (names.size === 0) return value;
@@ -87,6 +86,7 @@ export function withoutMembers(value: JsonValue, names: ReadonlySet<string>): Js
   return new JsonObject(kept.map(([key, each]) => [key, withoutMembers(each, names)] as const));
 }
 
+/** Something legal in the source that a target or another reader may not take, or would silently change. */
 export interface JsonIssue {
   code: 'DUPLICATE_KEY' | 'LONE_SURROGATE' | 'NON_FINITE' | 'NUL_CHARACTER';
   /** See {@link jsonPath}. */
@@ -119,6 +119,11 @@ export function findIssues(root: JsonValue): JsonIssue[] {
   const issues: JsonIssue[] = [];
   collectIssues(root, '$', issues);
   return issues;
+}
+
+/** The issues of a record's key in the file's object. */
+export function findKeyIssues(key: string): JsonIssue[] {
+  return findIssues(key).map((issue) => ({ ...issue, detail: `${issue.detail} of the record's key` }));
 }
 
 function collectIssues(value: JsonValue, path: string, issues: JsonIssue[]): void {

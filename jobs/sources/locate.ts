@@ -1,12 +1,15 @@
 import { readdir, stat } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
-import type { SourceLayout } from '../engine/mapping.ts';
+import { basename, join, relative, sep } from 'node:path';
+import type { JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { collectionFiles, refusal } from './json-layout.ts';
 
 /** The `--source` options of a command: folders with one folder a system, and stores named one by one. */
 export interface SourceOptions {
   readonly folders: readonly string[];
   readonly stores: ReadonlyMap<string, string>;
+  /** URLs of living databases that hold a part of a store, by the name that the layout gives them. */
+  readonly databases?: ReadonlyMap<string, string>;
 }
 
 /** The files of one legacy store, as they lie. */
@@ -15,6 +18,10 @@ export interface LocatedStore {
   readonly root: string;
   /** Relative paths, sorted. */
   readonly files: readonly string[];
+  /** Files that must not be opened, with the reason. */
+  readonly refused?: ReadonlyMap<string, string>;
+  /** URL of the living database that belongs to it. */
+  readonly database?: string;
 }
 
 /** Files that SQLite keeps beside a database and that are part of its content. */
@@ -29,9 +36,24 @@ export async function locateStore(
   layout: SourceLayout,
   options: SourceOptions,
 ): Promise<LocatedStore> {
+  const name = layout.kind === 'json' ? layout.database?.name : undefined;
+  const database = name === undefined ? undefined : options.databases?.get(name);
+  const found = await locateFiles(system, layout, options, database !== undefined);
+  return database === undefined ? found : { ...found, database };
+}
+
+/** @param optional whether a store without files is one, too, because the rest of it lies elsewhere */
+async function locateFiles(
+  system: string,
+  layout: SourceLayout,
+  options: SourceOptions,
+  optional: boolean,
+): Promise<LocatedStore> {
   const named = options.stores.get(system);
   const starts = named === undefined ? options.folders.map((folder) => join(folder, system)) : [named];
+  const none = { root: '', files: [] };
   if (starts.length === 0) {
+    if (optional) return none;
     throw new CutoverError(
       'usage',
       `${system}: no source is named`,
@@ -41,6 +63,7 @@ export async function locateStore(
   const present: string[] = [];
   for (const start of starts) if (await exists(start)) present.push(start);
   if (present.length === 0) {
+    if (optional && named === undefined) return none;
     throw new CutoverError(
       'source',
       `${system}: ${starts.join(' and ')} ${starts.length > 1 ? 'do' : 'does'} not exist`,
@@ -48,7 +71,7 @@ export async function locateStore(
     );
   }
   const found = (await Promise.all(present.map((start) => find(start, layout)))).flat();
-  const what = layout.kind === 'sqlite' ? `file ${layout.file}` : `folder with ${layout.landmark}`;
+  const what = whatMakes(layout);
   if (found.length === 0) {
     throw new CutoverError(
       'source',
@@ -64,6 +87,14 @@ export async function locateStore(
     );
   }
   return found[0]!.store;
+}
+
+/** What a store is known by, for messages. */
+function whatMakes(layout: SourceLayout): string {
+  if (layout.kind === 'sqlite') return `file ${layout.file}`;
+  if (layout.landmark !== undefined) return `folder with ${layout.landmark}`;
+  const patterns = Object.values(layout.collections).flatMap((each) => each.files);
+  return `file of the store (${patterns.slice(0, 3).join(', ')}, …)`;
 }
 
 interface Candidate {
@@ -88,17 +119,38 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
     );
   }
   if ((await stat(start)).isFile()) {
-    throw new CutoverError('source', `${start} is a file`, `Name the folder that holds ${layout.landmark}.`);
+    const what = layout.landmark ?? 'its files';
+    throw new CutoverError('source', `${start} is a file`, `Name the folder that holds ${what}.`);
   }
-  const landmarks = (await walk(start, layout.skip)).filter((path) => basename(path) === layout.landmark);
-  return Promise.all(
-    landmarks.map(async (landmark) => {
-      const root = join(landmark, '..');
-      const files = (await walk(root, layout.skip)).map((path) => relative(root, path));
-      return { path: root, store: { root, files: files.sort() } };
-    }),
-  );
+  return findFolders(start, layout);
 }
+
+async function findFolders(start: string, layout: JsonLayout): Promise<Candidate[]> {
+  const all = await walk(start, layout.skip);
+  const landmarks = all.filter((path) => basename(path) === layout.landmark);
+  const roots =
+    layout.root === 'landmark' ? landmarks.map((path) => join(path, '..')) : landmarks.map(() => start);
+  if (layout.landmark === undefined) roots.push(start);
+  return roots
+    .map((root, i) => {
+      const names = all
+        .filter((path) => root === start || path.startsWith(root + sep))
+        .map((path) => relative(root, path).replaceAll(sep, '/'))
+        .sort();
+      const refused = new Map<string, string>();
+      for (const name of names) {
+        const reason = refusal(layout, name);
+        if (reason !== undefined) refused.set(name, reason);
+      }
+      const files = names.filter((name) => !refused.has(name));
+      const path = layout.root === 'named' ? (landmarks[i] ?? root) : root;
+      return { path, store: { root, files, ...(refused.size > 0 && { refused }) } };
+    })
+    .filter(({ store }) => layout.landmark !== undefined || holdsAny(layout, store.files));
+}
+
+const holdsAny = (layout: JsonLayout, files: readonly string[]) =>
+  Object.values(layout.collections).some((collection) => collectionFiles(collection, files).length > 0);
 
 /** All files beneath a folder but those in folders named in `skip`. */
 async function walk(folder: string, skip: readonly string[]): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import { parseRecord, streamJson } from './json-stream.ts';
+import type { CollectionFile } from './json-collection.ts';
+import { parseJsonFile, parseRecord, streamJson } from './json-stream.ts';
 import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 
 /** What JavaScript's own parser can take as one text. */
@@ -9,30 +10,71 @@ const MAX_BYTES = 256 << 20;
 const STRING_OR_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g;
 
 /**
- * Reads a collection by JavaScript's own parser and compares it, document by document, with what our streaming reader
- * makes of it: a fault of the reader that load and verify share can't hide here.
+ * Reads the files of a collection by JavaScript's own parser and compares them, document by document, with what our
+ * streaming reader makes of them: a fault of the reader that load and verify share can't hide here.
  *
  * @returns what was found: `ok`, and how many documents each reader has seen or where they first differ; undefined when
- *   the file is too large for a second reading
+ *   there is no file that a second reader can take
  */
 export async function readTwice(
-  file: string,
+  files: readonly CollectionFile[],
 ): Promise<{ ok: boolean; ours: string; theirs: string } | undefined> {
-  const found = await stat(file).catch(() => undefined);
-  if (!found || found.size > MAX_BYTES) return undefined;
-  const text = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
-  const documents: unknown[] = JSON.parse(
-    text.replace(STRING_OR_TOKEN, (token) => (token.startsWith('"') ? token : 'null')),
-  );
-  let n = 0;
-  for await (const block of streamJson(file, 'array')) {
+  let documents = 0;
+  let read = 0;
+  for (const file of files) {
+    const { size } = await stat(file.path);
+    if (size > MAX_BYTES || file.records === 'file') continue;
+    read++;
+    const text = (await readFile(file.path, 'utf8')).replace(/^\uFEFF/, '');
+    const found = await compareFile(file, parsed(text));
+    if (typeof found !== 'number') return { ok: false, ...found };
+    documents += found;
+  }
+  if (read === 0) return undefined;
+  const seen = `${documents} documents`;
+  return { ok: true, ours: seen, theirs: seen };
+}
+
+/** What JSON.parse makes of a text; undefined when it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text.replace(STRING_OR_TOKEN, (token) => (token.startsWith('"') ? token : 'null')));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** @returns how many documents are the same in both, or the first difference */
+async function compareFile(
+  { path, name, records = 'elements' }: CollectionFile,
+  theirs: unknown,
+): Promise<number | { ours: string; theirs: string }> {
+  if (records === 'document') {
+    const ours = await parseJsonFile(path).catch(() => undefined);
+    // Both refuse what is damaged; it is in quarantine.
+    if (ours === undefined && theirs === undefined) return 0;
+    if (ours === undefined) return { ours: `${name} is damaged`, theirs: `${name} is JSON` };
+    return differenceOf(ours.value, theirs, name) ?? 1;
+  }
+  if (theirs === undefined) return { ours: `${name} is JSON`, theirs: `${name} is damaged` };
+  const members = new Map(Object.entries(theirs as object));
+  // Of a key that is there twice only the last counts.
+  const differences = new Map<string, { ours: string; theirs: string } | undefined>();
+  for await (const block of streamJson(path, records === 'members' ? 'object' : 'array')) {
     for (const record of block) {
-      const difference = differenceOf(parseRecord(record).value, documents[n], `[${n}]`);
-      if (difference) return { ok: false, ...difference };
-      n++;
+      const place = record.key ?? String(record.ordinal);
+      differences.set(
+        place,
+        differenceOf(parseRecord(record).value, members.get(place), `${name}[${place}]`),
+      );
     }
   }
-  return { ok: n === documents.length, ours: `${n} documents`, theirs: `${documents.length} documents` };
+  const n = differences.size;
+  return (
+    first([...differences.values()].map((each) => () => each)) ??
+    (n === members.size ? n : { ours: `${name}: ${n}`, theirs: `${name}: ${members.size}` })
+  );
 }
 
 /** The first place where our value and that of JSON.parse differ. */

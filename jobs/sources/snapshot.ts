@@ -9,6 +9,7 @@ import Database from 'libsql';
 import { z } from 'zod';
 import type { SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { copyDatabase } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readOnlyUri } from './sqlite.ts';
 
@@ -72,6 +73,9 @@ export async function takeSnapshot(
   await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
   try {
     const { store, files } = await stableCopy(locate, join(draft, 'files'));
+    if (store.database !== undefined && layout.kind === 'json') {
+      files.push(...(await copyDatabase(layout.database!, store.database, join(draft, 'files'))));
+    }
     const digest = digestOf(files);
     const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout.file));
     const manifest: Manifest = { system, digest, files, ...(folded && { folded: await hashOf(folded) }) };

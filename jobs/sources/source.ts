@@ -38,10 +38,15 @@ export interface OrderedReader extends EntityReader {
 export interface Place {
   /** Place among the entity's records, from 0. */
   readonly ordinal: number;
-  /** Byte offset and length in the file. */
+  /** Which of the entity's files. */
+  readonly file: number;
+  /** Byte offset and length in the file of what is parsed at once; length -1 for the whole file. */
   readonly offset: number;
   readonly length: number;
-  /** Which part of the document there, for entities that are parts of one; -1 for none of them. */
+  /** Key of that piece in the file's object, and its place in the object or array. */
+  readonly key: string | null;
+  readonly at: number;
+  /** Which of the records in that piece. */
   readonly part: number;
 }
 

@@ -5,6 +5,7 @@ import { ident, serverOf, urlFor, withConnection } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
+import { storeOf } from '../systems/index.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import type { StepContext } from './context.ts';
 
@@ -36,7 +37,7 @@ async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<voi
       );
       // The same code finds nothing to change for the same snapshot.
       const last = rows[0];
-      if (last?.snapshot === snapshot.manifest.digest && last.code === (await codeDigest(system.name)))
+      if (last?.snapshot === snapshot.manifest.digest && last.code === (await codeDigest(storeOf(system))))
         return false;
     }
     for (const { table } of system.tables) {

@@ -1,10 +1,12 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import { CutoverError } from '../errors.ts';
-import { checkJsonFile } from '../sources/json-stream.ts';
+import { collectionFiles, shapeOf } from '../sources/json-layout.ts';
+import { checkJsonFile, type JsonShape } from '../sources/json-stream.ts';
 import { locateStore } from '../sources/locate.ts';
 import { makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
+import { storeOf } from '../systems/index.ts';
 import type { StepContext } from './context.ts';
 
 /** Finds the legacy store and copies it; the copy counts once it was read to its end without a fault. */
@@ -13,9 +15,13 @@ export async function takeCheckedSnapshot(
   options: { readonly makeCurrent: boolean },
 ): Promise<Snapshot> {
   const { home, system } = context;
-  const locate = () => locateStore(system.name, system.source, context.sources);
-  const { root, files } = await locate();
+  const locate = () => locateStore(storeOf(system), system.source, context.sources);
+  const { root, files, refused } = await locate();
   requireFiles(context, root, files);
+  for (const [file, reason] of refused ?? []) {
+    const remark = `${file} was not opened: ${reason}`;
+    if (!context.report.remarks.includes(remark)) context.report.remarks.push(remark);
+  }
   const snapshot = await takeSnapshot(home, system.name, system.source, locate, (copy) =>
     readWhole(context, copy, root),
   );
@@ -26,11 +32,11 @@ export async function takeCheckedSnapshot(
 function requireFiles(context: StepContext, root: string, files: readonly string[]): void {
   const layout = context.system.source;
   if (layout.kind !== 'json') return;
-  for (const { file, required } of Object.values(layout.collections)) {
-    if (required && !files.includes(file)) {
+  for (const collection of Object.values(layout.collections)) {
+    if (collection.required && collectionFiles(collection, files).length === 0) {
       throw new CutoverError(
         'source',
-        `${context.system.name}: ${join(root, file)} is missing`,
+        `${context.system.name}: ${join(root, collection.files[0]!)} is missing`,
         'The application has it from its first start on: name the right folder, or restore the file.',
       );
     }
@@ -59,11 +65,23 @@ async function readWhole(
     }
     return;
   }
-  for (const { file } of Object.values(system.source.collections)) {
+  const names = (await readdir(snapshot.folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(snapshot.folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/'));
+  const shapes = new Map<string, JsonShape>();
+  for (const collection of Object.values(system.source.collections)) {
+    for (const file of collectionFiles(collection, names)) {
+      const { records = 'elements' } = shapeOf(system.source, collection, file);
+      // Of a document that is damaged nothing else in the store depends: it is a record for the quarantine.
+      if (records !== 'document' && records !== 'file') {
+        shapes.set(file, records === 'members' ? 'object' : 'array');
+      }
+    }
+  }
+  for (const [file, shape] of shapes) {
     const path = join(snapshot.folder, file);
-    if (!(await stat(path).catch(() => undefined))) continue;
     try {
-      await checkJsonFile(path, 'array');
+      await checkJsonFile(path, shape);
     } catch (error) {
       throw asIfIn(error, path, join(root, file));
     }

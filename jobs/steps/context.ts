@@ -10,6 +10,7 @@ import type { SystemReport } from '../report.ts';
 import type { Secrets } from '../secrets.ts';
 import type { SourceOptions } from '../sources/locate.ts';
 import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
+import { storeOf } from '../systems/index.ts';
 
 /** What a step is given: one system, where it goes, and how the user wants it done. */
 export interface StepContext {
@@ -92,7 +93,7 @@ export async function identityOf(context: StepContext, snapshot: Snapshot, schem
   return {
     system: context.system.name,
     snapshot: snapshot.manifest.digest,
-    code: await codeDigest(context.system.name),
+    code: await codeDigest(storeOf(context.system)),
     schema,
   };
 }

@@ -3,7 +3,7 @@ import { basename, extname, join } from 'node:path';
 import type pg from 'pg';
 import { Differences } from '../engine/differences.ts';
 import { LegacyNames, legacyRecords, valuesWithoutField } from '../engine/export.ts';
-import { createLegacyFiles, exportedFile } from '../engine/export-files.ts';
+import { createLegacyFiles, exportedFile, noExport } from '../engine/export-files.ts';
 import { compareCollection } from '../engine/export-proof-json.ts';
 import { compareSqlite } from '../engine/export-proof-sqlite.ts';
 import { shareTarget } from '../engine/hold.ts';
@@ -45,6 +45,14 @@ interface SetAside {
 export async function exportLegacy(context: StepContext): Promise<void> {
   const { system, report } = context;
   const out = context.out!;
+  const reason = noExport(system);
+  if (reason !== undefined) {
+    throw new CutoverError(
+      'usage',
+      `${system.name} can't be exported: ${reason}`,
+      'Leave it out with --system; its snapshot holds the legacy files as they were.',
+    );
+  }
   const snapshot = await currentSnapshot(context.home, system.name, system.source);
   const found = new Differences();
   const setAside = new Map<string, SetAside>();
@@ -173,11 +181,11 @@ async function prove(
   const { collections } = system.source;
   for (const mapping of system.tables) {
     const { entity, table } = mapping;
-    const { file, partsOr } = collections[entity]!;
+    const { files, partsOr } = collections[entity]!;
     const { source, fields } = await compareCollection(
       {
         entity,
-        snapshot: join(snapshot.folder, file),
+        snapshot: join(snapshot.folder, files[0]!),
         exported: exportedFile(out, system, entity),
         setAside: new Set(aside(table)),
         leftOut: leftOut(mapping.leftOut),
@@ -187,7 +195,7 @@ async function prove(
     );
     tell(context, table, source, fields, found.of(entity));
   }
-  const known = new Set(Object.values(collections).map((each) => each.file));
+  const known = new Set(Object.values(collections).flatMap((each) => each.files));
   for (const { path, size } of snapshot.manifest.files) {
     if (known.has(path) || extname(path) !== '.json') continue;
     const source = `${size} bytes that were never loaded`;

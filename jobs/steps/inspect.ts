@@ -1,7 +1,7 @@
-import { basename } from 'node:path';
 import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
 import { tableReport } from '../report.ts';
+import { otherFiles } from '../sources/json-layout.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
 import { mib } from './preflight.ts';
@@ -21,15 +21,19 @@ export async function inspect(context: StepContext): Promise<void> {
   const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
   report.remarks.push(`snapshot ${manifest.digest}, ${manifest.files.length} files, ${mib(size)}`);
   if (system.source.kind === 'json') {
-    const known = new Set(Object.values(system.source.collections).map((each) => each.file));
-    const unknown = manifest.files.filter((file) => !known.has(file.path)).map((file) => basename(file.path));
-    if (unknown.length > 0) report.remarks.push(`files that are no source: ${unknown.join(', ')}`);
+    const others = otherFiles(
+      system.source,
+      manifest.files.map((file) => file.path),
+    );
+    report.remarks.push(...filesByReason(others));
   }
   let rows = 0;
   await withStore(context, snapshot, async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
+    const notSource = system.source.kind === 'sqlite' ? (system.source.notSource ?? {}) : {};
     for (const table of open.sqlite?.tables().keys() ?? []) {
-      if (!entities.has(table)) report.remarks.push(`table ${table} is unknown and stays in the archive`);
+      if (!entities.has(table) && !(table in notSource))
+        report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
     const parents = new Parents();
     for (const mapping of system.tables) {
@@ -53,4 +57,18 @@ export async function inspect(context: StepContext): Promise<void> {
   report.remarks.push(
     `estimate: ${mib(size * SPACE_FACTOR)} in the target, about ${Math.ceil(rows / ROWS_A_SECOND)} s to load`,
   );
+}
+
+/** So many names are told; the snapshot's manifest has all. */
+const NAMES_TOLD = 5;
+
+function filesByReason(files: ReadonlyMap<string, string | undefined>): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const [name, reason = 'nothing is known of them'] of files) {
+    byReason.set(reason, [...(byReason.get(reason) ?? []), name]);
+  }
+  return [...byReason].map(([reason, names]) => {
+    const more = names.length > NAMES_TOLD ? ` and ${names.length - NAMES_TOLD} more` : '';
+    return `files that are no source, ${reason}: ${names.slice(0, NAMES_TOLD).join(', ')}${more}`;
+  });
 }

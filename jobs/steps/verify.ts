@@ -148,8 +148,8 @@ async function checksOf(
     }
     results.push(...(await compareChecks(client, store.sqlite, system.checks ?? [], setAside)));
   }
-  for (const [collection, file] of Object.entries(store.files ?? {})) {
-    const read = await readTwice(file);
+  for (const [collection, files] of Object.entries(store.files ?? {})) {
+    const read = await readTwice(files);
     if (read)
       results.push({
         name: 'second reader',

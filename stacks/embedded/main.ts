@@ -16,7 +16,7 @@ import { PLAN } from '../../jobs/plan.ts';
 import { formatConnections, withoutPasswords } from '../../jobs/print.ts';
 import { checkRedis } from '../../jobs/redis.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
-import { systemsNamed } from '../../jobs/systems/index.ts';
+import { storeOf, systemsNamed } from '../../jobs/systems/index.ts';
 import { down, up } from './index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../test/legacy', import.meta.url));
@@ -90,5 +90,6 @@ async function usualSource(
 async function checkOptions(options: CommonOptions): Promise<void> {
   budgetsOf(options);
   const sources = sourcesOf(options);
-  for (const system of systemsNamed(options.system)) await locateStore(system.name, system.source, sources);
+  for (const system of systemsNamed(options.system))
+    await locateStore(storeOf(system), system.source, sources);
 }

@@ -177,11 +177,13 @@ describe('an export of the sample', () => {
   });
 
   it('is written as the application writes: indent 2, no newline at the end, one settings object', async () => {
-    const { collections } = systemNamed('lightning-talk').source as {
-      collections: Record<string, { file: string }>;
+    const { collections } = systemNamed('lightning-talk').source as unknown as {
+      collections: Record<string, { files: string[] }>;
     };
-    for (const { file } of Object.values(collections)) {
-      const text = await readFile(join(lightning.folder, 'server/data', file), 'utf8');
+    for (const {
+      files: [file],
+    } of Object.values(collections)) {
+      const text = await readFile(join(lightning.folder, 'server/data', file!), 'utf8');
       expect(text).toBe(JSON.stringify(JSON.parse(text), null, 2));
     }
     expect(await collection(lightning.folder, 'settings')).toHaveLength(1);

@@ -56,6 +56,7 @@ describe('--source', () => {
         ['trdinger', resolve('a/trdinger.db')],
         ['lightning-talk', resolve('b')],
       ]),
+      databases: new Map(),
     });
   });
 
@@ -66,7 +67,7 @@ describe('--source', () => {
 
   it('of an unknown system is a mistake', () => {
     expect(thrown(() => sources('tradinger=a.db'))).toEqual(
-      usage('--source tradinger=a.db: unknown system tradinger'),
+      usage('--source tradinger=…: unknown system tradinger'),
     );
   });
 });

@@ -19,7 +19,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SourceLayout } from '../../jobs/engine/mapping.ts';
 import { currentSnapshot, makeCurrent, takeSnapshot } from '../../jobs/sources/snapshot.ts';
 
-const JSON_STORE: SourceLayout = { kind: 'json', landmark: 'a.json', folder: '.', skip: [], collections: {} };
+const JSON_STORE: SourceLayout = {
+  kind: 'json',
+  landmark: 'a.json',
+  root: 'landmark',
+  folder: '.',
+  skip: [],
+  collections: {},
+};
 const SQLITE: SourceLayout = { kind: 'sqlite', file: 'store.db' };
 
 let all: string;

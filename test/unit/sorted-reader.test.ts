@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bigint, text } from '../../jobs/engine/contracts.ts';
 import { Parents } from '../../jobs/engine/parents.ts';
@@ -22,7 +22,7 @@ let n = 0;
 async function collection(content: unknown, partsOr?: string): Promise<JsonCollection> {
   const file = join(folder, `things${n++}.json`);
   await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
-  return new JsonCollection('things', file, partsOr);
+  return new JsonCollection('things', [{ path: file, name: basename(file), partsOr }]);
 }
 
 async function all(reader: EntityReader, from = 0): Promise<SourceRecord[]> {
@@ -156,7 +156,7 @@ describe('a file without an order', () => {
 
 describe('a collection', () => {
   it('that is not there has no records', async () => {
-    expect(await all(new JsonCollection('things', join(folder, 'none.json')))).toEqual([]);
+    expect(await all(new JsonCollection('things', []))).toEqual([]);
   });
 
   it.each([

@@ -249,7 +249,7 @@ const tables: readonly TableMapping[] = [
   }),
 ];
 
-const collection = (name: string, required = false) => ({ file: `${name}.json`, required });
+const collection = (name: string, required = false) => ({ files: [`${name}.json`], required });
 
 export const lightningTalk: SystemMapping = {
   name: 'lightning-talk',
@@ -260,6 +260,7 @@ export const lightningTalk: SystemMapping = {
   source: {
     kind: 'json',
     landmark: 'events.json',
+    root: 'landmark',
     folder: 'server/data',
     skip: ['backups', 'node_modules'],
     // The first five are there from the application's first start; the others came in July 2025.

@@ -1,0 +1,43 @@
+import type { CollectionLayout, JsonLayout } from '../engine/mapping.ts';
+import { matchesPattern } from './file-pattern.ts';
+
+/** How the records of one file are found. */
+export type FileShape = Pick<CollectionLayout, 'records' | 'keyedBy' | 'each' | 'partsOr'>;
+
+/** The files of a collection among those of a store, in order of their names: those of the first pattern that has any. */
+export function collectionFiles(collection: CollectionLayout, files: readonly string[]): string[] {
+  for (const pattern of collection.files) {
+    const found = files.filter((file) => matchesPattern(pattern, file));
+    if (found.length > 0) return found.sort();
+  }
+  return [];
+}
+
+/** What a table of a living database was written as is one array, whatever the collection's other files are. */
+export function shapeOf(layout: JsonLayout, collection: CollectionLayout, file: string): FileShape {
+  return layout.database && file.startsWith(`${layout.database.name}/`) ? {} : collection;
+}
+
+/** Files that no collection reads, each with the reason; undefined for one that nothing is known of. */
+export function otherFiles(layout: JsonLayout, files: readonly string[]): Map<string, string | undefined> {
+  const read = new Set(Object.values(layout.collections).flatMap((each) => collectionFiles(each, files)));
+  const reasons = Object.entries(layout.notSource ?? {});
+  const superseded = (file: string) =>
+    Object.values(layout.collections).some((each) =>
+      each.files.some((pattern) => matchesPattern(pattern, file)),
+    );
+  return new Map(
+    files
+      .filter((file) => !read.has(file))
+      .map((file) => [
+        file,
+        reasons.find(([pattern]) => matchesPattern(pattern, file))?.[1] ??
+          (superseded(file) ? 'another file is the source in its place' : undefined),
+      ]),
+  );
+}
+
+/** Why a file must not even be opened; undefined for one that may. */
+export function refusal(layout: JsonLayout, file: string): string | undefined {
+  return Object.entries(layout.refused ?? {}).find(([pattern]) => matchesPattern(pattern, file))?.[1];
+}
