@@ -17,6 +17,7 @@ import type { Field, LegacyRow, RowScope } from './mapping.ts';
 import * as pg from './pg-types.ts';
 import { Reject } from './reject.ts';
 import { parseIsoTimestamp, parseNaiveTimestamp } from './time.ts';
+import { vectorOf } from './vector.ts';
 
 /** What every contract may be told. */
 export interface FieldOptions {
@@ -330,6 +331,21 @@ export function storableJson(document: JsonValue, scope: RowScope, field: string
     if (error instanceof JsonbUnstorable) throw new Reject(error.code, field, error.path);
     throw error;
   }
+}
+
+/** An embedding, in any of the forms that {@link vectorOf} reads; stored in single precision. */
+export function vector(column: string, options: FieldOptions = {}): Field {
+  return field(
+    column,
+    pg.vector,
+    'json',
+    options,
+    (raw, _scope, from) => vectorOf(raw, from),
+    (row) => {
+      const text = row.text(column);
+      return text === null ? undefined : parseJson(Buffer.from(text)).value;
+    },
+  );
 }
 
 /** A value computed from the whole record. */
