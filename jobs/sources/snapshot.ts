@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -137,6 +148,28 @@ export async function currentSnapshot(home: string, system: string, layout: Sour
   const folded = join(place, FOLDED);
   if (manifest.folded !== undefined && (await hashOf(folded)) !== manifest.folded) throw changed(folded);
   return openAt(place, manifest, layout);
+}
+
+/** Removes every other snapshot of the system. @returns the folders that are gone */
+export async function removeOtherSnapshots(home: string, { system, digest }: Manifest): Promise<string[]> {
+  const base = snapshotFolder(home, system);
+  const entries = await readdir(base, { withFileTypes: true });
+  const old = entries.filter((entry) => entry.isDirectory() && entry.name !== digest);
+  for (const { name } of old) await rm(join(base, name), { recursive: true });
+  return old.map(({ name }) => join(base, name));
+}
+
+/** Files of a living store that are not as a manifest has them, missing and new ones among them. */
+export async function changedSince(manifest: Manifest, store: LocatedStore): Promise<string[]> {
+  const known = new Map(manifest.files.map((file) => [file.path, file]));
+  const changed = store.files.filter((path) => !known.has(path));
+  for (const [path, { size, sha256 }] of known) {
+    // What was copied from a database is no file of the store.
+    if (store.database !== undefined && !store.files.includes(path)) continue;
+    const file = join(store.root, path);
+    if ((await sizeOf(file)) !== size || (await hashOf(file)) !== sha256) changed.push(path);
+  }
+  return changed;
 }
 
 function openAt(place: string, manifest: Manifest, layout: SourceLayout): Snapshot {
