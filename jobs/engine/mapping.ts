@@ -174,6 +174,8 @@ export interface SqliteLayout {
   readonly file: string;
   /** Tables that are known and are not a source, with the reason. */
   readonly notSource?: Readonly<Record<string, string>>;
+  /** Files that may lie around the store and are no source, by pattern, with the reason. */
+  readonly around?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -192,7 +194,7 @@ export interface JsonLayout {
   readonly skip: readonly string[];
   /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
   readonly refused?: Readonly<Record<string, string>>;
-  /** Files that are known and are no source, by pattern, with the reason: archived, not loaded. */
+  /** Files in or around the store that are known and are no source, by pattern, with the reason: not copied, only hashed. */
   readonly notSource?: Readonly<Record<string, string>>;
   readonly collections: Readonly<Record<string, CollectionLayout>>;
   /** A database that holds a part of the store. */
