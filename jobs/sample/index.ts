@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
+import { HARCA_ROWS, writeHarca } from './harca.ts';
 import { LIGHTNING_TALK_ROWS, writeLightningTalk } from './lightning-talk.ts';
 import { isQuarantined, type SampleManifest, type SampleSystem } from './manifest.ts';
 import { TRDINGER_ROWS, writeTrdinger } from './trdinger.ts';
@@ -35,11 +36,15 @@ const SYSTEMS: Record<string, System> = {
     defaults: LIGHTNING_TALK_ROWS,
     write: (folder, seed, asked) => writeLightningTalk(folder, seed, { ...LIGHTNING_TALK_ROWS, ...asked }),
   },
+  harca: {
+    defaults: HARCA_ROWS,
+    write: (folder, seed, asked) => writeHarca(folder, seed, { ...HARCA_ROWS, ...asked }),
+  },
 };
 
 /**
  * Writes made-up legacy data with every hazard of docs/hazards.md in it, and a manifest that says where each is:
- * `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`, `<out>/sample.json`.
+ * `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`, `<out>/harca/**`, `<out>/sample.json`.
  *
  * Memory does not grow with the number of rows.
  *
