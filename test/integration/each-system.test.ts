@@ -54,6 +54,10 @@ interface Edit {
 }
 
 const EDITS: Readonly<Record<string, Edit>> = {
+  harca: {
+    change: inText('modules/document-rag/.cache/vector-store.json', /"content": "/, '"content": "!'),
+    updated: ['vector_embeddings_document'],
+  },
   trdinger: {
     change: inSqlite('trdinger.db', 'update ohlcv_data set close = close + 1 where id = 7'),
     updated: ['ohlcv_data'],

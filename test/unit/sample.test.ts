@@ -68,7 +68,7 @@ describe('the files', () => {
     const documented = new Set<string>();
     for (const line of readFileSync(join(import.meta.dirname, '../../docs/hazards.md'), 'utf8').split('\n')) {
       const cells = line.split('|').map((cell) => cell.trim());
-      if (/^[HLSX]\d+$/.test(cells[1] ?? '')) documented.add(`${cells[1]} ${cells.at(-2)}`);
+      if (/^[HLSVX]\d+$/.test(cells[1] ?? '')) documented.add(`${cells[1]} ${cells.at(-2)}`);
     }
     const planted = new Set(
       manifestOf(first).hazards.map(({ id, outcome }) =>
@@ -110,7 +110,7 @@ describe('options', () => {
     await refused({ rows: { talks: -1 } }, '-1');
     await refused({ rows: { talks: 1.5 } }, '1.5');
     await refused({ seed: -1 }, '-1');
-    await refused({ systems: ['harca'] }, 'harca');
+    await refused({ systems: ['notepad'] }, 'notepad');
     await refused({ systems: ['trdinger'], rows: { talks: 5 } }, 'talks');
     await expect(writeSample({ out, seed: 1, rows: { candles: 5 } })).rejects.toMatchObject({
       fix: expect.stringMatching(/ohlcv_data.*voting_sessions/),
