@@ -127,10 +127,10 @@ function documentOf(field: Buffer): JsonValue {
   return parseJson(field.subarray(1)).value;
 }
 
-/** As PostgreSQL prints a float4: the fewest digits that read back as the same one. */
+/** The fewest digits that read back as the same single-precision number. */
 function shortest(value: number): string {
   if (Object.is(value, -0)) return '-0';
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = 1; digits < 9; digits++) {
     const text = value.toPrecision(digits);
     if (Math.fround(Number(text)) === value) return String(Number(text));
   }
