@@ -134,7 +134,9 @@ export const PLANTED_ENTRIES: readonly PlantedEntry[] = [
   {
     folder: EMBEDDINGS,
     marks: [['V8', 'kept', 'elements of 17 digits, and -0']],
-    entry: entry('倍精度の要素', 'test-model', [0.18081611872322986, -0, 0.98350987654321098]),
+    entry: entry('倍精度の要素', 'test-model', [0.18081611872322986, 0, 0.98350987654321098]),
+    // JavaScript writes 0 for it.
+    edit: (text) => text.replace(/ 0,/, ' -0,'),
   },
   {
     folder: EMBEDDINGS,

@@ -62,8 +62,12 @@ begin
     order by 1, 2, 3
   loop
     kind := vector_index_kind(has.wanted, has.rows, has.dimensions);
-    continue when kind = has.kind
-      and (kind = 'exact' or has.there and floor(log(2, has.rows_then)) = floor(log(2, has.rows)));
+    if kind = 'exact' and has.kind = 'exact' then
+      update vector_indexes as i set rows = has.rows
+      where i.partition = has.partition and i.model = has.model and i.dimensions = has.dimensions and i.rows <> has.rows;
+      continue;
+    end if;
+    continue when kind = has.kind and has.there and floor(log(2, has.rows_then)) = floor(log(2, has.rows));
     if has.there then execute format('drop index %I', has.index_name); end if;
     name := null; lists := null; probes := null; recall := null;
     if kind <> 'exact' then
