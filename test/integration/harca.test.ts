@@ -487,11 +487,25 @@ describe('harca', () => {
       expect(await indexes('clustered')).toMatchObject([{ kind: 'ivfflat', lists: 20 }]);
       expect(await recall('clustered', 50)).toBeGreaterThanOrEqual(0.95);
       expect(await told()).toBe('at least 0.95 for every model');
-      await query(
-        `drop index ${(await query(`select index_name from vector_indexes where model = 'clustered'`))[0]!.index_name}`,
+      const [{ index_name: name } = { index_name: '' }] = await query<{ index_name: string }>(
+        `select index_name from vector_indexes where model = 'clustered'`,
       );
+      await query(`drop index ${name}`);
       expect(await told()).toBe('vector_embeddings_cache clustered 64: no index');
+      // One that finds too little: a search looks into a handful of rows.
+      await query(`create index ${name} on vector_embeddings_cache using ivfflat ((embedding::vector(64)) vector_cosine_ops)
+        with (lists = 500) where model = 'clustered' and dimensions = 64 and searchable`);
+      await query(`update vector_indexes set probes = 1 where model = 'clustered'`);
+      expect(await told()).toMatch(/^vector_embeddings_cache clustered 64: 0\.\d+$/);
+      await query(`drop index ${name}`);
       expect(await build()).toBe(1);
+    });
+
+    it('in half precision may be of either kind', async () => {
+      await query(`update vector_indexes set wanted = 'ivfflat' where model = 'large'`);
+      expect(await build()).toBe(1);
+      expect(await indexes('large')).toMatchObject([{ kind: 'ivfflat', lists: 10 }]);
+      expect(await recall('large', 10)).toBeGreaterThanOrEqual(0.95);
     });
 
     it.each(['ivfflat', 'hnsw'])('finds k rows that a filter holds for, by %s', async (kind) => {
@@ -519,8 +533,9 @@ describe('harca', () => {
       const stored = `select embedding from vector_embeddings_cache where legacy_key = 'clustered 1'`;
       expect(await count(stored, `'clustered'`)).toBe(5);
       expect(await count(stored, `'clustered'`, '300')).toBe(300);
-      expect(await count(stored, `'clustered'`, '7', '0.9999999')).toBe(1);
-      expect(await count(stored, `'clustered'`, '7', '1.1')).toBe(0);
+      const other = `select embedding from vector_embeddings_cache where legacy_key = 'few 1'`;
+      expect(await count(other, `'few'`, '7', '0.999999')).toBe(1);
+      expect(await count(other, `'few'`, '7', '1.1')).toBe(0);
       expect(await count(stored, `'clustered'`, '0')).toBe(0);
       expect(await count(stored, `'large'`)).toBe(0);
       expect(await count(`select array_fill(0::real, '{64}')::vector`, `'clustered'`)).toBe(0);
@@ -535,6 +550,7 @@ describe('harca', () => {
     });
 
     it('loses its index with its rows', async () => {
+      await query(`update vector_indexes set wanted = null where model = 'large'`);
       await query(`delete from vector_embeddings where model = 'large' and (metadata ->> 'n')::int > 500`);
       expect(await build()).toBe(0);
       expect(await indexes('large')).toMatchObject([{ kind: 'exact', rows: 500 }]);

@@ -5,7 +5,7 @@ import { Reject } from '../../engine/reject.ts';
 import { JsonNumber } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 
-/** Rule id of what any store may hold: a number that JSON has not, a time without a zone. */
+/** Rule id of a number that JSON has not, in whichever document it stands. */
 export const ANYWHERE = 'X4';
 
 /** Names under which configurations hold credentials; they are left out of every table, report and quarantine. */
@@ -27,7 +27,7 @@ export const nameOf = (file: Raw): string =>
 
 /** All stores write times with a zone; one without would mean UTC, and is noted. */
 export const instant = (column: string, options: FieldOptions = {}): Field =>
-  isoInstant(column, { ...options, rule: ANYWHERE, localOffsetMinutes: 0 });
+  isoInstant(column, { ...options, rule: 'X3', localOffsetMinutes: 0 });
 
 /** Null in this store, where the column's default would say something that the store does not. */
 export const absent = (column: string, type: Field['type']): Field =>
