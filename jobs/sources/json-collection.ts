@@ -137,7 +137,7 @@ export class JsonCollection implements UnorderedReader {
       if (object && object.size > 0) {
         return object.keys.map((key, part) => {
           const locator = `${name} ${key.replaceAll('\0', '\\0')}`;
-          return new JsonPart(locator, object, part, defectOf(issues), place(part));
+          return new JsonPart(locator, name, object, part, defectOf(issues), place(part));
         });
       }
     }
