@@ -331,7 +331,9 @@ const MORE: Readonly<Record<string, string>> = {
   participants: '(select legacy_id from events where id = t.event_id) as event',
 };
 
-const { hazards } = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
+const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
+/** Of the systems that are looked at here; the others have tests of their own. */
+const hazards = manifest.hazards.filter(({ system }) => system in EXPECTED);
 const recordsOf = (entity: string): { id?: string | null }[] =>
   JSON.parse(
     // The sample has one token that JSON has not.
@@ -533,6 +535,9 @@ describe('what became of each hazard', () => {
         platform,
         home,
         'verify',
+        '--system',
+        'trdinger',
+        'lightning-talk',
         '--quarantine-budget',
         '11',
         '--report',

@@ -1,6 +1,8 @@
 import { bool, derived, integer, member, nth, text } from '../../engine/contracts.ts';
+import { encodeJsonb } from '../../engine/jsonb.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
+import { JsonObject } from '../../sources/json-value.ts';
 import { layout } from './layout.ts';
 import {
   anyNumber,
@@ -26,6 +28,12 @@ import {
 
 const optional = (column: string, from = column) => text(column, { from, nullable: true });
 const count = (column: string) => integer(column, { missing: 0, hazards: ['R5'] });
+
+/** The same in every row. */
+const constant = (column: string, type: Field['type'], value: unknown) => derived(column, type, () => value);
+
+/** Sessions and minutes of video in 30 days; a constant of the application's code. */
+const LIMIT = 60;
 
 /** Not in the record, and not made up: the column's own default would be the time of the load. */
 const unknownTime = (column: string): Field =>
@@ -69,6 +77,11 @@ const tables: readonly TableMapping[] = [
       member('reminder_settings', 'user_name', emptyIsNull('username')),
       time('created_at'),
       time('updated_at'),
+      // What the plan gives everybody; the application knew nothing of it.
+      constant('user_type', pg.text, 'sales_person'),
+      constant('experience_level', pg.text, 'beginner'),
+      constant('is_active', pg.bool, true),
+      constant('preferences', pg.jsonb, encodeJsonb(new JsonObject())),
     ],
   },
   {
@@ -90,6 +103,8 @@ const tables: readonly TableMapping[] = [
       count('total_roleplay_sessions'),
       documentOr('recent_sessions', []),
       documentOr('recent_improvement_points', []),
+      constant('monthly_limit_roleplay', pg.int4, LIMIT),
+      constant('monthly_limit_video_minutes', pg.int4, LIMIT),
     ],
   },
   {
@@ -103,7 +118,7 @@ const tables: readonly TableMapping[] = [
       sessionUser,
       text('session_id', { hazards: ['R9'] }),
       // What was recorded had ended.
-      derived('status', pg.text, () => 'completed'),
+      constant('status', pg.text, 'completed'),
       optional('scenario_type'),
       time('started_at', 'start_time'),
       time('completed_at', 'end_time'),
