@@ -103,9 +103,9 @@ export class JsonPart implements SourceRecord {
     return ['key', 'value'];
   }
 
-  payload(): string {
+  payload(leftOut: ReadonlySet<string>): string {
     const key = this.document.keys[this.part]!;
-    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), new Set());
+    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), leftOut);
   }
 }
 

@@ -213,16 +213,29 @@ export const loggedUser: Field = (() => {
   };
 })();
 
-/** R17: a setting whose name is a credential's has no value here. */
+/** A name that is hardly anything but a credential's; `max_tokens` is none. */
+const CREDENTIAL = /passw|passphrase|secret|credential|webhook|private_?key|api_?key|(^|[^s])token$/i;
+
+/** A value without the members of its objects that are named like credentials. */
+function withoutCredentials(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  if (!(value instanceof JsonObject)) return value;
+  const kept = [...value].filter(([name]) => !CREDENTIAL.test(name));
+  return new JsonObject(kept.map(([name, member]) => [name, withoutCredentials(member)]));
+}
+
+/** R17: a setting that is named like a credential has no value here, and no member of another that is named so is kept. */
 export const settingValue: Field = (() => {
   const base = json('value', { nullable: true, nonFinite: 'X4', hazards: ['R17', 'X4'] });
   return {
     ...base,
     convert(raw, scope) {
       const key = scope.raw('key');
-      if (typeof key !== 'string' || !(key in CREDENTIALS)) return base.convert(raw, scope);
-      scope.note('R17', key, 'a credential, left out');
-      return null;
+      if (typeof key === 'string' && CREDENTIAL.test(key)) {
+        scope.note('R17', key, 'a credential, left out');
+        return null;
+      }
+      return base.convert(raw === undefined ? raw : withoutCredentials(raw as JsonValue), scope);
     },
   };
 })();
