@@ -359,7 +359,7 @@ export function plantedFiles(): PlantedFile[] {
     of('model_status', ['R19', 'kept', 'no trained_at']),
   );
   files.push({
-    path: 'data/backups/usage_limits.json',
+    path: 'data_backup_20250801/usage_limits.json',
     content: '{\n  "user_001": {\n    "user_id": "user_',
     marks: [of('file', ['R13', 'kept', 'a cut copy in a folder of backups'])],
   });

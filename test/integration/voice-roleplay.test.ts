@@ -689,6 +689,20 @@ describe('voice-roleplay, run again', () => {
     ]);
   });
 
+  it('a user who is gone goes with all that was theirs', async () => {
+    const path = file(LIMITS);
+    const text = readFileSync(path, 'utf8');
+    const start = text.indexOf('  "long_quarter": {');
+    await writeFile(path, text.slice(0, start) + text.slice(text.indexOf('  "more_keys": {')));
+    const report = await run(platform, home, { system: SYSTEM, source, budget: BUDGET });
+    expect(report.error).toBeUndefined();
+    for (const table of ['users', 'user_usage_limits', 'roleplay_sessions']) {
+      expect(report.tables[`public.${table}`]).toMatchObject({ removed: 1, inserted: 0, updated: 0 });
+      expect(await count(SYSTEM, table, "user_id = 'long_quarter'")).toBe(0);
+    }
+    await writeFile(path, text);
+  });
+
   it.each([
     ['empty', () => ''],
     ['cut', (text: string) => text.slice(0, text.length / 2)],
@@ -749,6 +763,28 @@ describe.skipIf(!hasReal)('legacy data of voice-roleplay', () => {
         `select last_reset_date::text as reset, email from user_usage_limits join users using (user_id) where user_id = 'user_002'`,
       ),
     ).toEqual([{ reset: '2025-07-22 07:36:36.100736+00', email: 'user_002@example.com' }]);
+  });
+});
+
+const TIMESCALE_URL = process.env.CUTOVER_TSL_URL;
+
+describe.skipIf(!TIMESCALE_URL)('voice-roleplay on the Timescale edition', () => {
+  it('compresses what the plan says, and drops nothing', async () => {
+    const { clientTools } = platform;
+    const timescale = { postgres: TIMESCALE_URL!, timescale: TIMESCALE_URL!, redis: [], clientTools };
+    await dropSystems(timescale);
+    const report = await run(timescale, await scratch(), { system: ANALYTICS, source: LEGACY });
+    expect(report.error).toBeUndefined();
+    const { rows } = await asAdmin(timescale, 'voice_roleplay_analytics', (client) =>
+      client.query(
+        `select hypertable_name as table, proc_name as job, config ->> 'compress_after' as after
+         from timescaledb_information.jobs where hypertable_schema = 'public' order by 1`,
+      ),
+    );
+    expect(rows).toEqual([
+      { table: 'system_performance_metrics', job: 'policy_compression', after: '3 days' },
+      { table: 'voice_analysis_metrics', job: 'policy_compression', after: '7 days' },
+    ]);
   });
 });
 

@@ -17,7 +17,8 @@ export const layout: JsonLayout = {
   landmark: 'usage_limits.json',
   root: 'named',
   folder: '.',
-  skip: ['.git', 'node_modules', '.venv', 'venv', '__pycache__', 'backup', 'backups', 'data_backup'],
+  // The plan's own backup is a folder data_backup_YYYYMMDD beside data.
+  skip: ['.git', 'node_modules', '.venv', 'venv', '__pycache__', '*backup*'],
   refused: {
     '**/email_config.json': 'R17: it may hold the password of a mail server',
     '**/notification_config.json': 'R17: it may hold credentials',
