@@ -1,8 +1,9 @@
 import Database from 'libsql';
+import { parseLoosely } from '../sources/parse-loosely.ts';
 import { definitionsIn, type OtherTables, otherTables } from '../sources/sqlite-tables.ts';
 import type { Divergence } from './compare.ts';
 import type { Differences } from './differences.ts';
-import { looseDifferences, parseLoosely } from './loose-json.ts';
+import { looseDifferences } from './loose-json.ts';
 
 /** So many rows of a table are looked at field by field; more are only counted. */
 const LOOKED_AT = 10_000;

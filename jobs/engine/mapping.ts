@@ -180,6 +180,8 @@ export interface SqliteLayout {
    * a virtual one anew, which the legacy triggers then fill.
    */
   readonly notSource?: Readonly<Record<string, string>>;
+  /** Files that may lie around the store and are no source, by pattern, with the reason. */
+  readonly around?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -198,7 +200,7 @@ export interface JsonLayout {
   readonly skip: readonly string[];
   /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
   readonly refused?: Readonly<Record<string, string>>;
-  /** Files that are known and are no source, by pattern, with the reason: archived, not loaded. */
+  /** Files in or around the store that are known and are no source, by pattern, with the reason: not copied, only hashed. */
   readonly notSource?: Readonly<Record<string, string>>;
   readonly collections: Readonly<Record<string, CollectionLayout>>;
   /** A database that holds a part of the store. */

@@ -31,14 +31,20 @@ export interface Manifest {
   /** SHA-256 over the lines `<sha256>  <path>` of all files. */
   readonly digest: string;
   readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+  /** Files around the store that are no part of it: seen, not copied, and not in `digest`. */
+  readonly around?:
+    | readonly { readonly path: string; readonly size: number; readonly sha256: string }[]
+    | undefined;
   /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
   readonly folded?: string | undefined;
 }
 
+const hashedFiles = z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() }));
 const manifestFile = z.object({
   system: z.string(),
   digest: z.string(),
-  files: z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() })),
+  files: hashedFiles,
+  around: hashedFiles.optional(),
   folded: z.string().optional(),
 });
 
@@ -90,7 +96,14 @@ export async function takeSnapshot(
     }
     const digest = digestOf(files);
     const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout));
-    const manifest: Manifest = { system, digest, files, ...(folded && { folded: await hashOf(folded) }) };
+    const around = store.around && (await hashesOf(store.around.root, store.around.files));
+    const manifest: Manifest = {
+      system,
+      digest,
+      files,
+      ...(around && { around }),
+      ...(folded && { folded: await hashOf(folded) }),
+    };
     const place = join(base, digest);
     await check(openAt(draft, manifest, layout));
     await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
@@ -98,8 +111,15 @@ export async function takeSnapshot(
     if (!known) {
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
+      return openAt(place, manifest, layout);
     }
-    return openAt(place, known ?? manifest, layout);
+    const now: Manifest = { ...known, around };
+    // What lies around may have changed; the copy is the one that is there.
+    if (JSON.stringify(now) !== JSON.stringify(known)) {
+      await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(now, null, 2)}\n`, { mode: 0o600 });
+      await rename(join(draft, 'manifest.json'), join(place, 'manifest.json'));
+    }
+    return openAt(place, now, layout);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -224,6 +244,15 @@ async function stableCopy(
     `${changed} changed while it was read, ${ATTEMPTS} times in a row`,
     'Stop the legacy application, or take the snapshot when it is idle.',
   );
+}
+
+async function hashesOf(root: string, paths: readonly string[]): Promise<Copied[]> {
+  const found: Copied[] = [];
+  for (const path of paths) {
+    const file = join(root, path);
+    found.push({ path, size: await sizeOf(file), sha256: await hashOf(file) });
+  }
+  return found;
 }
 
 async function sizeOf(path: string): Promise<number> {

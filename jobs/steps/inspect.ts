@@ -1,7 +1,7 @@
 import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
 import { tableReport } from '../report.ts';
-import { otherFiles } from '../sources/json-layout.ts';
+import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
 import { isNamed } from '../sources/sqlite-tables.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
@@ -21,13 +21,15 @@ export async function inspect(context: StepContext): Promise<void> {
   const { manifest } = snapshot;
   const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
   report.remarks.push(`snapshot ${manifest.digest}, ${manifest.files.length} files, ${mib(size)}`);
+  const others = new Map((manifest.around ?? []).map(({ path }) => [path, reasonOf(system.source, path)]));
   if (system.source.kind === 'json') {
-    const others = otherFiles(
+    const unread = unreadFiles(
       system.source,
       manifest.files.map((file) => file.path),
     );
-    report.remarks.push(...filesByReason(others));
+    for (const [file, reason] of unread) others.set(file, reason);
   }
+  report.remarks.push(...filesByReason(others));
   let rows = 0;
   await withStore(context, snapshot, async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
