@@ -13,15 +13,20 @@ begin atomic
   select '[\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]';
 end;
 
--- A text as words between blanks, which PostgreSQL's parser then takes one by one: by itself it makes one token of an
--- address, a path or a version, which FTS5 splits. Width and composition of letters are evened out (NFKC). `letter` is put
--- in the place of each unspaced letter: `' \1 '` makes a word of each, so that a row of them is found wherever it stands.
--- The cut keeps a tsvector under its limit of 1 MB, so that no text is too long to be stored.
+-- A text whose words PostgreSQL's parser takes one by one: by itself it makes one token of an address, a path, a version or
+-- a tag, which FTS5 splits; without these signs there are none. Width and composition of letters are evened out (NFKC).
+-- `letter` is put in the place of each unspaced letter: `' \& '` makes a word of each, so that a row of them is found
+-- wherever it stands. The cut keeps a tsvector under its limit of 1 MB, so that no text is too long to be stored.
 create function search_text(content text, letter text) returns text language sql immutable parallel safe
 begin atomic
   select regexp_replace(
-    normalize(left(content, 50000), nfkc),
-    '[[:punct:][:space:][:cntrl:]]+|(' || unspaced_letter() || ')', letter, 'g');
+    translate(
+      case
+        when content is nfkc normalized then left(content, 50000)
+        else normalize(left(content, 50000), nfkc)
+      end,
+      '.-/@:_+<&', '         '),
+    unspaced_letter(), letter, 'g');
 end;
 
 -- Generated, so that they can't disagree with the text whoever writes it; their indexes come after the load.
@@ -31,8 +36,8 @@ alter table questions
     || setweight(to_tsvector('search_english', search_text(answer, ' ')), 'B')
   ) stored,
   add column search_words tsvector not null generated always as (
-    setweight(to_tsvector('search_words', search_text(question, ' \1 ')), 'A')
-    || setweight(to_tsvector('search_words', search_text(answer, ' \1 ')), 'B')
+    setweight(to_tsvector('search_words', search_text(question, ' \& ')), 'A')
+    || setweight(to_tsvector('search_words', search_text(answer, ' \& ')), 'B')
   ) stored;
 
 -- A question as HTML, with the words of a query in <mark>; everything else is escaped. Without such a word: the question.
@@ -106,9 +111,9 @@ begin
     else
       english := english || phraseto_tsquery('search_english', search_text(word, ' '));
     end if;
-    words := words || phraseto_tsquery('search_words', search_text(word, ' \1 '));
+    words := words || phraseto_tsquery('search_words', search_text(word, ' \& '));
     -- Shorter ones are similar to too much.
-    if length(search_text(word, '\1')) >= 3 then
+    if length(search_text(word, '\&')) >= 3 then
       similar_to := similar_to || word;
     end if;
   end loop;
