@@ -5,6 +5,7 @@ export type QuarantineCode =
   | 'BAD_BOOLEAN'
   | 'BAD_INTEGER'
   | 'BAD_TIMESTAMP'
+  | 'BAD_UUID'
   | 'DUPLICATE_ID'
   | 'DUPLICATE_KEY'
   | 'EXTRA_SETTINGS'
@@ -14,8 +15,10 @@ export type QuarantineCode =
   | 'MISALIGNED_TIMESTAMP'
   | 'MISSING_ID'
   | 'NUL_CHARACTER'
+  | 'ORPHAN_BOOK'
   | 'ORPHAN_EVENT'
   | 'ORPHAN_EXPERIMENT'
+  | 'ORPHAN_USER'
   | 'SHIFTED_COPY'
   | 'WRONG_STORAGE_CLASS';
 

@@ -1,10 +1,11 @@
 import type { SystemMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { instantSearch } from './instant-search/index.ts';
 import { lightningTalk } from './lightning-talk/index.ts';
 import { trdinger } from './trdinger/index.ts';
 
 /** Every system that can be migrated. */
-export const SYSTEMS: readonly SystemMapping[] = [lightningTalk, trdinger];
+export const SYSTEMS: readonly SystemMapping[] = [instantSearch, lightningTalk, trdinger];
 
 /** The legacy store that a system reads. */
 export const storeOf = (system: SystemMapping): string => system.store ?? system.name;

@@ -54,6 +54,10 @@ interface Edit {
 }
 
 const EDITS: Readonly<Record<string, Edit>> = {
+  'instant-search': {
+    change: inSqlite('app.db', 'update typing_logs set took_ms = took_ms + 1 where rowid = 7'),
+    updated: ['typing_logs'],
+  },
   trdinger: {
     change: inSqlite('trdinger.db', 'update ohlcv_data set close = close + 1 where id = 7'),
     updated: ['ohlcv_data'],

@@ -330,7 +330,9 @@ const MORE: Readonly<Record<string, string>> = {
   participants: '(select legacy_id from events where id = t.event_id) as event',
 };
 
-const { hazards } = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
+const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
+/** Other systems have a test of their own. */
+const hazards = manifest.hazards.filter(({ system }) => system in EXPECTED);
 const recordsOf = (entity: string): { id?: string | null }[] =>
   JSON.parse(
     // The sample has one token that JSON has not.

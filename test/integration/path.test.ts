@@ -20,7 +20,11 @@ describe('the plan, step by step', () => {
   });
 
   it('says what it knows', async () => {
-    const { code, stdout } = await cutover(platform, home, 'status', '--json', '--quarantine-budget', '11');
+    const { code, stdout } = await cutover(
+      platform,
+      home,
+      ...['status', '--system', 'trdinger', '--json', '--quarantine-budget', '11'],
+    );
     expect(code).toBe(0);
     expect(JSON.parse(stdout).systems.trdinger.tables['public.ohlcv_data']).toMatchObject({
       read: 201,
