@@ -9,8 +9,11 @@ import { type Connections, type Report, type SystemDivergence, writeReport } fro
 import { exitCodeOf, runSteps } from './run.ts';
 import { writeSample } from './sample/index.ts';
 import { Secrets } from './secrets.ts';
+import { cleanup } from './steps/cleanup.ts';
 import { databaseUrl } from './steps/context.ts';
 import { exportLegacy, requireEmpty } from './steps/export.ts';
+import { quarantine } from './steps/quarantine.ts';
+import { reindex } from './steps/reindex.ts';
 import { replay } from './steps/replay.ts';
 import { status } from './steps/status.ts';
 import { DivergenceError } from './steps/verify.ts';
@@ -20,10 +23,28 @@ import { systemsNamed } from './systems/index.ts';
 const OTHERS: readonly PlannedStep[] = [
   { name: 'replay', what: 'Try the quarantined records again', after: [], run: replay },
   {
+    name: 'quarantine',
+    what: 'List the records that were set aside, with their reasons',
+    after: [],
+    run: quarantine,
+  },
+  {
+    name: 'cleanup',
+    what: 'Remove older snapshots and dumps once the current snapshot is proved; never a legacy file',
+    after: [],
+    run: cleanup,
+  },
+  {
     name: 'export',
     what: 'Write the target back in the legacy form, and prove it equal to the snapshot',
     after: [],
     run: exportLegacy,
+  },
+  {
+    name: 'reindex',
+    what: 'Build every index anew while the application goes on, and refresh the statistics',
+    after: [],
+    run: reindex,
   },
   {
     name: 'status',
@@ -33,7 +54,7 @@ const OTHERS: readonly PlannedStep[] = [
   },
 ];
 
-const NEEDS_SOURCE = new Set(['inspect', 'backup']);
+const NEEDS_SOURCE = new Set(['inspect', 'backup', 'cleanup']);
 /** These print the differences that they found. */
 const PROOFS = new Set(['verify', 'export']);
 

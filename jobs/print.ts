@@ -53,6 +53,8 @@ function formatSystem(name: string, system: SystemReport): string {
     for (const check of failed)
       lines.push(`    ${check.name} of ${check.table}: source ${check.source}, target ${check.target}`);
   }
+  for (const { table, locator, code, field, detail } of system.quarantine ?? [])
+    lines.push(`  ${table} ${locator}: ${code} in ${field}: ${detail}`);
   for (const remark of system.remarks) lines.push(`  ${remark}`);
   if (system.error)
     lines.push(

@@ -19,6 +19,15 @@ export interface TableReport extends Counts {
   differences: number;
 }
 
+/** A record that was set aside: where it lies and why. */
+export interface QuarantineEntry {
+  readonly table: string;
+  readonly locator: string;
+  readonly code: string;
+  readonly field: string;
+  readonly detail: string;
+}
+
 export interface SystemReport {
   ok: boolean;
   seconds: number;
@@ -27,6 +36,8 @@ export interface SystemReport {
   /** Findings of the steps that a reviewer should know. */
   remarks: string[];
   checks: CheckResult[];
+  /** What `quarantine` lists. */
+  quarantine?: readonly QuarantineEntry[];
   error?: { code: string; exitCode: number; message: string; fix?: string | undefined };
 }
 

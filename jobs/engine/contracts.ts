@@ -13,12 +13,13 @@ import {
   legacyLocal,
   legacyNaive,
   legacyText,
+  legacyZulu,
   noted,
 } from './legacy.ts';
 import type { Field, LegacyRow, RowScope } from './mapping.ts';
 import * as pg from './pg-types.ts';
 import { Reject } from './reject.ts';
-import { parseIsoTimestamp, parseNaiveTimestamp } from './time.ts';
+import { parseIsoTimestamp, parseNaiveTimestamp, parseZuluTimestamp } from './time.ts';
 
 /** What every contract may be told. */
 export interface FieldOptions {
@@ -38,7 +39,7 @@ type Convert = (raw: Exclude<Raw, null | undefined>, scope: RowScope, field: str
 type Legacy = (row: LegacyRow, column: string, field: string) => Raw;
 
 /** A field whose nulls are handled the one way, and whose other values `convert` and its inverse `legacy` handle. */
-function field(
+export function field(
   column: string,
   type: Field['type'],
   stored: Field['stored'],
@@ -303,6 +304,33 @@ export function naiveUtc(column: string, options: FieldOptions = {}): Field {
       return value;
     },
     legacyNaive,
+    'instant',
+  );
+}
+
+/** The form that Python writes: six digits of a fraction, or none where it is zero. */
+const PYTHON_ZULU = /:\d\d(?:\.(?!000000)\d{6})?Z$/;
+
+/** `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; another number of digits, or zeros for a fraction, is noted under `rule`. */
+export function zuluTime(column: string, options: FieldOptions & { rule: string }): Field {
+  return field(
+    column,
+    pg.timestamptz,
+    'text',
+    { ...options, hazards: [options.rule, ...(options.hazards ?? [])] },
+    (raw, scope, from) => {
+      const value = Buffer.isBuffer(raw) ? parseZuluTimestamp(raw) : undefined;
+      if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
+      const text = String(raw);
+      if (!PYTHON_ZULU.test(text)) scope.note(options.rule, from, text);
+      return value;
+    },
+    (row, column, from) => {
+      const iso = legacyZulu(row, column);
+      const was = noted(row, options.rule, from);
+      if (iso === undefined || was === undefined) return iso;
+      return parseZuluTimestamp(Buffer.from(was)) === parseZuluTimestamp(Buffer.from(iso)) ? was : iso;
+    },
     'instant',
   );
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { parseLoosely } from '../sources/parse-loosely.ts';
 import type { Divergence } from './compare.ts';
 import type { Differences } from './differences.ts';
-import { looseDifferences, parseLoosely, shown } from './loose-json.ts';
+import { looseDifferences, shown } from './loose-json.ts';
 
 export interface CollectionProof {
   /** Records that the snapshot has. */

@@ -78,6 +78,14 @@ export function legacyNaive(row: LegacyRow, column: string): string | undefined 
   return found ? `${found.date} ${found.time}.${found.fraction}` : (text ?? undefined);
 }
 
+/** ISO 8601 with `Z` as Python writes it: six digits of a fraction, or none where it is zero. */
+export function legacyZulu(row: LegacyRow, column: string): string | undefined {
+  const text = row.text(column);
+  const found = text === null ? undefined : pieces(text);
+  if (!found) return text ?? undefined;
+  return `${found.date}T${found.time}${found.fraction === '000000' ? '' : `.${found.fraction}`}Z`;
+}
+
 /** ISO 8601 with `Z`: milliseconds, or microseconds where there are some. */
 export function legacyIso(row: LegacyRow, column: string): string | undefined {
   const text = row.text(column);

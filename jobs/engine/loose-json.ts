@@ -1,37 +1,3 @@
-/** A string, a number, or one of the bare tokens that Python writes and `JSON.parse` refuses. */
-const STRING_OR_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
-
-/** Without these nothing is to be replaced, which takes several times the text's size. */
-const SUSPICIOUS = /NaN|Infinity|\d{16}/;
-
-/** So many digits a double holds, whatever they are. */
-const SAFE_DIGITS = 15;
-
-/**
- * Reads JSON by JavaScript's own parser, with nothing of our reader: `NaN` and infinities are null, and an integer of more
- * digits than a double holds is a bigint.
- */
-export function parseLoosely(text: string): unknown {
-  const whole = text.replace(/^\uFEFF/, '');
-  if (!SUSPICIOUS.test(whole)) return JSON.parse(whole);
-  let long = false;
-  const plain = whole.replace(STRING_OR_TOKEN, (token) => {
-    if (token.startsWith('"')) return token;
-    if (/[NI]/.test(token)) return 'null';
-    if (token.length <= SAFE_DIGITS || !/^-?\d+$/.test(token)) return token;
-    long = true;
-    return `{${JSON.stringify(LONG)}:"${token}"}`;
-  });
-  // A reviver takes several times the memory, and is hardly ever needed.
-  if (!long) return JSON.parse(plain);
-  return JSON.parse(plain, (_key, value) =>
-    value !== null && typeof value === 'object' && LONG in value ? BigInt(value[LONG]) : value,
-  );
-}
-
-/** A key that no document has: what could not be stored is not compared. */
-const LONG = '\0integer';
-
 const INSTANT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)$/;
 
 /** An instant that names its zone, in one spelling; undefined for any other text. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
+import { INSTANT_SEARCH_ROWS, writeInstantSearch } from './instant-search.ts';
 import { LIGHTNING_TALK_ROWS, writeLightningTalk } from './lightning-talk.ts';
 import { isQuarantined, type SampleManifest, type SampleSystem } from './manifest.ts';
 import { TRDINGER_ROWS, writeTrdinger } from './trdinger.ts';
@@ -13,7 +14,10 @@ export interface SampleOptions {
   out: string;
   /** Same seed and rows, same bytes. A whole number from 0 up. */
   seed: number;
-  /** Table or collection → number of ordinary rows, beside those that each hazard needs. */
+  /**
+   * Table or collection → number of ordinary rows, beside those that each hazard needs. Where two systems have one of a
+   * name, it is of both.
+   */
   rows?: Record<string, number>;
   /** Systems to write; all of them by default. */
   systems?: string[];
@@ -28,6 +32,10 @@ interface System {
 }
 
 const SYSTEMS: Record<string, System> = {
+  'instant-search': {
+    defaults: INSTANT_SEARCH_ROWS,
+    write: (folder, seed, asked) => writeInstantSearch(folder, seed, { ...INSTANT_SEARCH_ROWS, ...asked }),
+  },
   trdinger: {
     defaults: TRDINGER_ROWS,
     write: (folder, seed, asked) => writeTrdinger(folder, seed, { ...TRDINGER_ROWS, ...asked }),
@@ -44,8 +52,8 @@ const SYSTEMS: Record<string, System> = {
 
 /**
  * Writes made-up legacy data with every hazard of docs/hazards.md in it, and a manifest that says where each is:
- * `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`, `<out>/voice-roleplay/{data,config,app}`,
- * `<out>/sample.json`.
+ * `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`,
+ * `<out>/voice-roleplay/{data,config,app}`, `<out>/sample.json`.
  *
  * Memory does not grow with the number of rows.
  *

@@ -1,7 +1,8 @@
 import type { Document, Planted } from './json-array-file.ts';
 import type { Collection } from './lightning-talk.ts';
-import { DAY, HOUR, iso, MINUTE, PLANTED_SECRET, tokyoDate, tokyoTime } from './lightning-talk-values.ts';
+import { DAY, HOUR, iso, MINUTE, tokyoDate, tokyoTime } from './lightning-talk-values.ts';
 import type { Mark } from './manifest.ts';
+import { PLANTED_SECRET } from './secret.ts';
 
 /** An event and a talk that are always there, whatever the numbers of ordinary records. */
 export const PLANTED_EVENT = 'event-201';

@@ -6,12 +6,6 @@ export const DAY = 24 * HOUR;
 /** The legacy server ran in Japan. */
 const TOKYO = 9 * HOUR;
 
-/**
- * In the hashes and passwords that the sample plants, and in nothing else: wherever this text turns up after a migration,
- * a secret was imported.
- */
-export const PLANTED_SECRET = 'PLANTED-FAKE-SECRET';
-
 export const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** An event's date as the organisers write it: `2025-07-30T19:00:00+09:00`. */

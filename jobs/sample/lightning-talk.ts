@@ -10,7 +10,6 @@ import {
   iso,
   legacyId,
   MINUTE,
-  PLANTED_SECRET,
   person,
   spread,
   tokyoDate,
@@ -18,6 +17,7 @@ import {
 } from './lightning-talk-values.ts';
 import type { Hazard, SampleSystem } from './manifest.ts';
 import { type Random, random } from './random.ts';
+import { PLANTED_SECRET } from './secret.ts';
 
 /** Ordinary records a collection, when nothing else is asked for. Not `settings`: it holds one object, always. */
 export const LIGHTNING_TALK_ROWS = {

@@ -6,6 +6,7 @@ export type QuarantineCode =
   | 'BAD_INTEGER'
   | 'BAD_JSON'
   | 'BAD_TIMESTAMP'
+  | 'BAD_UUID'
   | 'DUPLICATE_ID'
   | 'DUPLICATE_KEY'
   | 'EXTRA_SETTINGS'
@@ -16,8 +17,10 @@ export type QuarantineCode =
   | 'MISSING_ID'
   | 'NUL_CHARACTER'
   | 'NULL_VALUE'
+  | 'ORPHAN_BOOK'
   | 'ORPHAN_EVENT'
   | 'ORPHAN_EXPERIMENT'
+  | 'ORPHAN_USER'
   | 'SHIFTED_COPY'
   | 'WRONG_STORAGE_CLASS';
 

@@ -1,6 +1,6 @@
-import { PLANTED_SECRET } from './lightning-talk-values.ts';
 import type { Mark } from './manifest.ts';
 import { float, indentedPythonJson, type PythonValue } from './python-json.ts';
+import { PLANTED_SECRET } from './secret.ts';
 import { PLANTED_SETTING, type PythonObject, reminders, session, usage } from './voice-roleplay-values.ts';
 
 /** A mark, and the table in which it shows; of a session by its place among those of its user. */

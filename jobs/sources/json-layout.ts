@@ -1,4 +1,4 @@
-import type { CollectionLayout, JsonLayout } from '../engine/mapping.ts';
+import type { CollectionLayout, JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { matchesPattern } from './file-pattern.ts';
 
 /** How the records of one file are found. */
@@ -18,22 +18,22 @@ export function shapeOf(layout: JsonLayout, collection: CollectionLayout, file: 
   return layout.database && file.startsWith(`${layout.database.name}/`) ? {} : collection;
 }
 
-/** Files that no collection reads, each with the reason; undefined for one that nothing is known of. */
-export function otherFiles(layout: JsonLayout, files: readonly string[]): Map<string, string | undefined> {
-  const read = new Set(Object.values(layout.collections).flatMap((each) => collectionFiles(each, files)));
-  const reasons = Object.entries(layout.notSource ?? {});
+/** Why a file is known to be no source; undefined for one that nothing is known of. */
+export function reasonOf(layout: SourceLayout, file: string): string | undefined {
+  const reasons = Object.entries((layout.kind === 'json' ? layout.notSource : layout.around) ?? {});
+  return reasons.find(([pattern]) => matchesPattern(pattern, file))?.[1];
+}
+
+/** Files of a store that no collection reads, each with the reason; undefined for one that nothing is known of. */
+export function unreadFiles(layout: JsonLayout, files: readonly string[]): Map<string, string | undefined> {
+  const collections = Object.values(layout.collections);
+  const read = new Set(collections.flatMap((each) => collectionFiles(each, files)));
   const superseded = (file: string) =>
-    Object.values(layout.collections).some((each) =>
-      each.files.some((pattern) => matchesPattern(pattern, file)),
-    );
+    collections.some((each) => each.files.some((pattern) => matchesPattern(pattern, file)));
   return new Map(
     files
       .filter((file) => !read.has(file))
-      .map((file) => [
-        file,
-        reasons.find(([pattern]) => matchesPattern(pattern, file))?.[1] ??
-          (superseded(file) ? 'another file is the source in its place' : undefined),
-      ]),
+      .map((file) => [file, superseded(file) ? 'another file is the source in its place' : undefined]),
   );
 }
 

@@ -66,7 +66,8 @@ async function copyTable(
   };
   try {
     await client.query(
-      `declare legacy no scroll cursor for select to_json(t)::text from public.${ident(table)} as t
+      // With a star: a name alone could be that of a column.
+      `declare legacy no scroll cursor for select to_json(t.*)::text from public.${ident(table)} as t
        order by ${order.map((column) => `t.${ident(column)}`).join(', ')}`,
     );
     let lead = '[\n';

@@ -3,7 +3,7 @@ import { basename, join, relative, sep } from 'node:path';
 import type { JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { matchesPattern } from './file-pattern.ts';
-import { collectionFiles, refusal } from './json-layout.ts';
+import { collectionFiles, reasonOf, refusal } from './json-layout.ts';
 
 /** The `--source` options of a command: folders with one folder a system, and stores named one by one. */
 export interface SourceOptions {
@@ -19,11 +19,16 @@ export interface LocatedStore {
   readonly root: string;
   /** Relative paths, sorted. */
   readonly files: readonly string[];
+  /** Files that lie around it or in it and are no part of it, by their names below the folder that was searched. */
+  readonly around?: { readonly root: string; readonly files: readonly string[] };
   /** Files that must not be opened, with the reason. */
   readonly refused?: ReadonlyMap<string, string>;
   /** URL of the living database that belongs to it. */
   readonly database?: string;
 }
+
+/** Folders that hold programs, whatever the system. */
+const PROGRAMS = ['.git', 'node_modules', '.venv', 'venv', '__pycache__'];
 
 /** Files that SQLite keeps beside a database and that are part of its content. */
 const SQLITE_SIDECARS = ['-wal', '-journal'];
@@ -105,9 +110,8 @@ interface Candidate {
 
 async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
   if (layout.kind === 'sqlite') {
-    const files = (await stat(start)).isFile()
-      ? [start]
-      : (await walk(start, [])).filter((path) => basename(path) === layout.file);
+    const all = (await stat(start)).isFile() ? undefined : await walk(start, PROGRAMS);
+    const files = all?.filter((path) => basename(path) === layout.file) ?? [start];
     return Promise.all(
       files.map(async (path) => {
         const root = join(path, '..');
@@ -115,7 +119,9 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
         for (const suffix of SQLITE_SIDECARS) {
           if (await exists(path + suffix)) names.push(basename(path) + suffix);
         }
-        return { path, store: { root, files: names.sort() } };
+        const own = new Set([...names, `${basename(path)}-shm`].map((name) => join(root, name)));
+        const others = (all ?? []).filter((other) => !own.has(other));
+        return { path, store: { root, files: names.sort(), ...aroundOf(start, others) } };
       }),
     );
   }
@@ -127,27 +133,36 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
 }
 
 async function findFolders(start: string, layout: JsonLayout): Promise<Candidate[]> {
-  const all = await walk(start, layout.skip);
+  const all = await walk(start, [...PROGRAMS, ...layout.skip]);
   const landmarks = all.filter((path) => basename(path) === layout.landmark);
   const roots =
     layout.root === 'landmark' ? landmarks.map((path) => join(path, '..')) : landmarks.map(() => start);
   if (layout.landmark === undefined) roots.push(start);
   return roots
     .map((root, i) => {
-      const names = all
-        .filter((path) => root === start || path.startsWith(root + sep))
-        .map((path) => relative(root, path).replaceAll(sep, '/'))
-        .sort();
       const refused = new Map<string, string>();
-      for (const name of names) {
+      const files: string[] = [];
+      const others: string[] = [];
+      for (const path of all) {
+        const name = slashed(relative(start, path));
         const reason = refusal(layout, name);
         if (reason !== undefined) refused.set(name, reason);
+        else if ((root !== start && !path.startsWith(root + sep)) || reasonOf(layout, name) !== undefined)
+          others.push(path);
+        else files.push(slashed(relative(root, path)));
       }
-      const files = names.filter((name) => !refused.has(name));
       const path = layout.root === 'named' ? (landmarks[i] ?? root) : root;
-      return { path, store: { root, files, ...(refused.size > 0 && { refused }) } };
+      const store = { root, files: files.sort(), ...aroundOf(start, others) };
+      return { path, store: refused.size > 0 ? { ...store, refused } : store };
     })
     .filter(({ store }) => layout.landmark !== undefined || holdsAny(layout, store.files));
+}
+
+const slashed = (path: string) => path.replaceAll(sep, '/');
+
+function aroundOf(root: string, paths: readonly string[]): Pick<LocatedStore, 'around'> {
+  if (paths.length === 0) return {};
+  return { around: { root, files: paths.map((path) => slashed(relative(root, path))).sort() } };
 }
 
 const holdsAny = (layout: JsonLayout, files: readonly string[]) =>

@@ -2,12 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import type { CollectionFile } from './json-collection.ts';
 import { parseJsonFile, parseRecord, streamJson } from './json-stream.ts';
 import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
+import { parseLoosely } from './parse-loosely.ts';
 
 /** What JavaScript's own parser can take as one text. */
 const MAX_BYTES = 256 << 20;
-
-/** A string, or one of the bare tokens that Python writes and JSON.parse refuses. */
-const STRING_OR_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g;
 
 /**
  * Reads the files of a collection by JavaScript's own parser and compares them, document by document, with what our
@@ -25,8 +23,7 @@ export async function readTwice(
     const { size } = await stat(file.path);
     if (size > MAX_BYTES || file.records === 'file') continue;
     read++;
-    const text = (await readFile(file.path, 'utf8')).replace(/^\uFEFF/, '');
-    const found = await compareFile(file, parsed(text));
+    const found = await compareFile(file, parsed(await readFile(file.path, 'utf8')));
     if (typeof found !== 'number') return { ok: false, ...found };
     documents += found;
   }
@@ -38,7 +35,7 @@ export async function readTwice(
 /** What JSON.parse makes of a text; undefined when it is no JSON. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text.replace(STRING_OR_TOKEN, (token) => (token.startsWith('"') ? token : 'null')));
+    return parseLoosely(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -83,9 +80,16 @@ export function differenceOf(
   theirs: unknown,
   path: string,
 ): { ours: string; theirs: string } | undefined {
-  const differ = () => ({ ours: `${path} ${describe(ours)}`, theirs: `${path} ${JSON.stringify(theirs)}` });
+  const differ = () => ({
+    ours: `${path} ${describe(ours)}`,
+    theirs: `${path} ${typeof theirs === 'bigint' ? theirs : JSON.stringify(theirs)}`,
+  });
   if (ours instanceof JsonNumber) {
-    return Object.is(ours.isFinite ? Number(ours.text) : null, theirs) ? undefined : differ();
+    const same =
+      typeof theirs === 'bigint'
+        ? BigInt(ours.text) === theirs
+        : Object.is(ours.isFinite ? Number(ours.text) : null, theirs);
+    return same ? undefined : differ();
   }
   if (Array.isArray(ours)) {
     if (!Array.isArray(theirs) || theirs.length !== ours.length) return differ();

@@ -1,17 +1,29 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import { z } from 'zod';
-import type { SourceLayout } from '../engine/mapping.ts';
+import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { copyDatabase } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readOnlyUri } from './sqlite.ts';
+import { definitionsIn, isNamed } from './sqlite-tables.ts';
 
 /** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
 export interface Manifest {
@@ -19,14 +31,20 @@ export interface Manifest {
   /** SHA-256 over the lines `<sha256>  <path>` of all files. */
   readonly digest: string;
   readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+  /** Files around the store that are no part of it: seen, not copied, and not in `digest`. */
+  readonly around?:
+    | readonly { readonly path: string; readonly size: number; readonly sha256: string }[]
+    | undefined;
   /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
   readonly folded?: string | undefined;
 }
 
+const hashedFiles = z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() }));
 const manifestFile = z.object({
   system: z.string(),
   digest: z.string(),
-  files: z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() })),
+  files: hashedFiles,
+  around: hashedFiles.optional(),
   folded: z.string().optional(),
 });
 
@@ -77,8 +95,15 @@ export async function takeSnapshot(
       files.push(...(await copyDatabase(layout.database!, store.database, join(draft, 'files'))));
     }
     const digest = digestOf(files);
-    const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout.file));
-    const manifest: Manifest = { system, digest, files, ...(folded && { folded: await hashOf(folded) }) };
+    const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout));
+    const around = store.around && (await hashesOf(store.around.root, store.around.files));
+    const manifest: Manifest = {
+      system,
+      digest,
+      files,
+      ...(around && { around }),
+      ...(folded && { folded: await hashOf(folded) }),
+    };
     const place = join(base, digest);
     await check(openAt(draft, manifest, layout));
     await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
@@ -86,8 +111,15 @@ export async function takeSnapshot(
     if (!known) {
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
+      return openAt(place, manifest, layout);
     }
-    return openAt(place, known ?? manifest, layout);
+    const now: Manifest = { ...known, around };
+    // What lies around may have changed; the copy is the one that is there.
+    if (JSON.stringify(now) !== JSON.stringify(known)) {
+      await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(now, null, 2)}\n`, { mode: 0o600 });
+      await rename(join(draft, 'manifest.json'), join(place, 'manifest.json'));
+    }
+    return openAt(place, now, layout);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -137,6 +169,28 @@ export async function currentSnapshot(home: string, system: string, layout: Sour
   const folded = join(place, FOLDED);
   if (manifest.folded !== undefined && (await hashOf(folded)) !== manifest.folded) throw changed(folded);
   return openAt(place, manifest, layout);
+}
+
+/** Removes every other snapshot of the system. @returns the folders that are gone */
+export async function removeOtherSnapshots(home: string, { system, digest }: Manifest): Promise<string[]> {
+  const base = snapshotFolder(home, system);
+  const entries = await readdir(base, { withFileTypes: true });
+  const old = entries.filter((entry) => entry.isDirectory() && entry.name !== digest);
+  for (const { name } of old) await rm(join(base, name), { recursive: true });
+  return old.map(({ name }) => join(base, name));
+}
+
+/** Files of a living store that are not as a manifest has them, missing and new ones among them. */
+export async function changedSince(manifest: Manifest, store: LocatedStore): Promise<string[]> {
+  const known = new Map(manifest.files.map((file) => [file.path, file]));
+  const changed = store.files.filter((path) => !known.has(path));
+  for (const [path, { size, sha256 }] of known) {
+    // What was copied from a database is no file of the store.
+    if (store.database !== undefined && !store.files.includes(path)) continue;
+    const file = join(store.root, path);
+    if ((await sizeOf(file)) !== size || (await hashOf(file)) !== sha256) changed.push(path);
+  }
+  return changed;
 }
 
 function openAt(place: string, manifest: Manifest, layout: SourceLayout): Snapshot {
@@ -192,13 +246,26 @@ async function stableCopy(
   );
 }
 
+async function hashesOf(root: string, paths: readonly string[]): Promise<Copied[]> {
+  const found: Copied[] = [];
+  for (const path of paths) {
+    const file = join(root, path);
+    found.push({ path, size: await sizeOf(file), sha256: await hashOf(file) });
+  }
+  return found;
+}
+
 async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? -1;
 }
 
+/** Up to here a file is read at once: streams cost more than the bytes, where there are thousands of files. */
+const SMALL = 1 << 20;
+
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
+    if ((await sizeOf(path)) <= SMALL) return hash.update(await readFile(path)).digest('hex');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   } catch {
     return 'unreadable';
@@ -221,7 +288,14 @@ async function copyHashed(source: string, folder: string, path: string): Promise
     },
   });
   try {
-    await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
+    if ((await stat(source)).size <= SMALL) {
+      const bytes = await readFile(source);
+      hash.update(bytes);
+      size = bytes.length;
+      await writeFile(target, bytes);
+    } else {
+      await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new CutoverError(
@@ -245,8 +319,12 @@ const SQLITE_MAGIC = 'SQLite format 3\0';
  *
  * @returns the second copy, if there is one
  */
-async function foldSqlite(store: LocatedStore, draft: string, name: string): Promise<string | undefined> {
-  const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? name;
+async function foldSqlite(
+  store: LocatedStore,
+  draft: string,
+  layout: SqliteLayout,
+): Promise<string | undefined> {
+  const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? layout.file;
   const copy = join(draft, 'files', main);
   const original = join(store.root, main);
   const header = Buffer.alloc(100);
@@ -282,11 +360,27 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
     });
     await chmod(opened, 0o400);
   }
-  withDatabase(readOnlyUri(opened), original, (db) => {
-    const [{ quick_check: found }] = db.prepare('pragma quick_check(1)').all() as [{ quick_check: string }];
-    if (found !== 'ok') throw new Error(found);
-  });
+  withDatabase(readOnlyUri(opened), original, (db) => checkTables(db, Object.keys(layout.notSource ?? {})));
   return opened === copy ? undefined : opened;
+}
+
+/**
+ * Every table is whole. A search index that nobody will read may be broken, which SQLite reports of the whole file: then
+ * each of the other tables has to be well by itself.
+ * @throws Error that says what is broken
+ */
+function checkTables(db: Database.Database, notSource: readonly string[]): void {
+  const check = (argument: string) => {
+    const [[found]] = db.prepare(`pragma quick_check(${argument})`).raw(true).all() as unknown as [[string]];
+    if (found !== 'ok') throw new Error(found);
+  };
+  try {
+    check('1');
+  } catch (error) {
+    const tables = definitionsIn(db).filter(({ type }) => type === 'table');
+    if (!tables.some(({ name }) => isNamed(name, notSource))) throw error;
+    for (const { name } of tables) if (!isNamed(name, notSource)) check(`'${name.replaceAll("'", "''")}'`);
+  }
 }
 
 function withDatabase(file: string, original: string, use: (db: Database.Database) => void): void {

@@ -1,7 +1,8 @@
 import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
 import { tableReport } from '../report.ts';
-import { otherFiles } from '../sources/json-layout.ts';
+import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
+import { isNamed } from '../sources/sqlite-tables.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
 import { mib } from './preflight.ts';
@@ -20,19 +21,21 @@ export async function inspect(context: StepContext): Promise<void> {
   const { manifest } = snapshot;
   const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
   report.remarks.push(`snapshot ${manifest.digest}, ${manifest.files.length} files, ${mib(size)}`);
+  const others = new Map((manifest.around ?? []).map(({ path }) => [path, reasonOf(system.source, path)]));
   if (system.source.kind === 'json') {
-    const others = otherFiles(
+    const unread = unreadFiles(
       system.source,
       manifest.files.map((file) => file.path),
     );
-    report.remarks.push(...filesByReason(others));
+    for (const [file, reason] of unread) others.set(file, reason);
   }
+  report.remarks.push(...filesByReason(others));
   let rows = 0;
   await withStore(context, snapshot, async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
-    const notSource = system.source.kind === 'sqlite' ? (system.source.notSource ?? {}) : {};
+    const notSource = system.source.kind === 'sqlite' ? Object.keys(system.source.notSource ?? {}) : [];
     for (const table of open.sqlite?.tables().keys() ?? []) {
-      if (!entities.has(table) && !(table in notSource))
+      if (!entities.has(table) && !isNamed(table, notSource))
         report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
     const parents = new Parents();

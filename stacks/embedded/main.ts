@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
 import { makeProgram, runFor, runProgram, tell } from '../../jobs/command-line.ts';
 import {
   budgetsOf,
@@ -12,59 +13,64 @@ import {
   sourcesOf,
   withCommonOptions,
 } from '../../jobs/options.ts';
-import { PLAN } from '../../jobs/plan.ts';
+import { PLAN, type PlannedStep } from '../../jobs/plan.ts';
 import { formatConnections, withoutPasswords } from '../../jobs/print.ts';
 import { checkRedis } from '../../jobs/redis.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
+import { cleanup } from '../../jobs/steps/cleanup.ts';
 import { storeOf, systemsNamed } from '../../jobs/systems/index.ts';
 import { down, up } from './index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../test/legacy', import.meta.url));
 
-/** The commands of a job, and those that start and stop the embedded servers. */
-await runProgram((interrupted) => {
-  const program = makeProgram(interrupted);
-  withCommonOptions(program.command('start'))
-    .description(
-      'Start real servers on this machine and run the whole plan; without --source, on the sample data',
-    )
-    .option('--show-secrets', 'print passwords')
-    .action(async (options: CommonOptions & { showSecrets?: boolean }) => {
-      const home = resolve(options.home);
-      const given = options.source.length > 0;
-      if (!given) Object.assign(options, await usualSource(home, options));
-      await checkOptions(options);
-      const log = options.json ? () => {} : (line: string) => console.log(line);
-      const named = namedPlatform(options, true);
-      if (named) await checkRedis(named);
-      const platform = named ?? (await up({ home, log, signal: interrupted }));
-      const report = await runFor(options, PLAN, platform, interrupted);
-      if (given && report.ok && !options.dryRun) await rememberStart(home, options);
-      await tell(options, report, options.showSecrets ? report : withoutPasswords(report));
-      if (options.json) return;
-      console.log(`\n${formatConnections(report.connections!, options.showSecrets ?? false)}`);
-      if (!named)
-        console.log(
-          '\nThe servers go on running. `npm run down` stops them, `npm run down -- --purge` also deletes their data.',
-        );
-    });
-  program
-    .command('down')
-    .description('Stop the servers that start has started, and nothing else')
-    .option('--home <dir>', 'as for start', process.env.CUTOVER_HOME ?? '.cutover')
-    .option('--purge', 'also delete their data')
-    .action(async (options: { home: string; purge?: boolean }) => {
-      const { stopped } = await down({
-        home: resolve(options.home),
-        purge: options.purge ?? false,
-        log: console.log,
-      });
-      // A start after a purge begins like the first one.
-      if (options.purge) await forgetStart(resolve(options.home));
-      console.log(stopped.length === 0 ? 'Nothing was running.' : `Stopped ${stopped.join(', ')}.`);
-    });
-  return program;
-});
+type LocalOptions = CommonOptions & { showSecrets?: boolean };
+
+const planned = (...names: string[]) => PLAN.filter((step) => names.includes(step.name));
+
+/** The stages that lightning-talk's migration plan names. */
+const STAGES: readonly { name: string; what: string; steps: readonly PlannedStep[] }[] = [
+  {
+    name: 'prepare',
+    what: 'Start the servers, look at the legacy stores, take the snapshots, make databases, roles and tables',
+    steps: planned('inspect', 'backup', 'preflight', 'provision', 'schema'),
+  },
+  {
+    name: 'execute',
+    what: 'Load the snapshots and build the indexes',
+    steps: planned('load', 'index'),
+  },
+  { name: 'verify', what: 'Compare every field of every row', steps: planned('verify') },
+  {
+    name: 'cleanup',
+    what: 'Remove older snapshots and dumps once the current ones are proved; never a legacy file',
+    steps: [{ name: 'cleanup', what: '', after: [], run: cleanup }],
+  },
+];
+
+/** Runs steps on the servers that the options name, else on this machine's own, which are started where they don't run. */
+async function runLocally(
+  options: LocalOptions,
+  steps: readonly PlannedStep[],
+  interrupted: AbortSignal,
+): Promise<void> {
+  const home = resolve(options.home);
+  const given = options.source.length > 0;
+  if (!given) Object.assign(options, await usualSource(home, options));
+  await checkOptions(options);
+  const log = options.json ? () => {} : (line: string) => console.log(line);
+  const named = namedPlatform(options, true);
+  if (named) await checkRedis(named);
+  const platform = named ?? (await up({ home, log, signal: interrupted }));
+  const report = await runFor(options, steps, platform, interrupted);
+  if (given && report.ok && !options.dryRun) await rememberStart(home, options);
+  await tell(options, report, options.showSecrets ? report : withoutPasswords(report));
+  if (options.json) return;
+  console.log(`\n${formatConnections(report.connections!, options.showSecrets ?? false)}`);
+  if (!named)
+    console.log(
+      '\nThe servers go on running. `npm run down` stops them, `npm run down -- --purge` also deletes their data.',
+    );
+}
 
 /** Without --source: what the last start in this home was given, else the sample. What is given counts more. */
 async function usualSource(
@@ -93,3 +99,35 @@ async function checkOptions(options: CommonOptions): Promise<void> {
   for (const system of systemsNamed(options.system))
     await locateStore(storeOf(system), system.source, sources);
 }
+
+/** The commands of a job, and those that start and stop the embedded servers. */
+await runProgram((interrupted) => {
+  const program = makeProgram(interrupted);
+  const local = (command: Command, steps: readonly PlannedStep[]) =>
+    withCommonOptions(command)
+      .option('--show-secrets', 'print passwords')
+      .action((options: LocalOptions) => runLocally(options, steps, interrupted));
+  local(program.command('start'), PLAN).description(
+    'Start real servers on this machine and run the whole plan; without --source, on the sample data',
+  );
+  const migrate = program
+    .command('migrate')
+    .description('The plan in stages, each with what the last start was given');
+  for (const { name, what, steps } of STAGES) local(migrate.command(name), steps).description(what);
+  program
+    .command('down')
+    .description('Stop the servers that start has started, and nothing else')
+    .option('--home <dir>', 'as for start', process.env.CUTOVER_HOME ?? '.cutover')
+    .option('--purge', 'also delete their data')
+    .action(async (options: { home: string; purge?: boolean }) => {
+      const { stopped } = await down({
+        home: resolve(options.home),
+        purge: options.purge ?? false,
+        log: console.log,
+      });
+      // A start after a purge begins like the first one.
+      if (options.purge) await forgetStart(resolve(options.home));
+      console.log(stopped.length === 0 ? 'Nothing was running.' : `Stopped ${stopped.join(', ')}.`);
+    });
+  return program;
+});

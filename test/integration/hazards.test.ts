@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Hazard, SampleManifest } from '../../jobs/sample/index.ts';
-import { PLANTED_SECRET } from '../../jobs/sample/lightning-talk-values.ts';
-import { asAdmin, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
+import { asAdmin, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
 
 /** Path, and what the source had. */
 type Noted = readonly [path: string, was: string];
@@ -332,7 +331,7 @@ const MORE: Readonly<Record<string, string>> = {
 };
 
 const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
-/** Of the systems that are looked at here; the others have tests of their own. */
+/** Other systems have a test of their own. */
 const hazards = manifest.hazards.filter(({ system }) => system in EXPECTED);
 const recordsOf = (entity: string): { id?: string | null }[] =>
   JSON.parse(
@@ -501,60 +500,5 @@ describe('what became of each hazard', () => {
     const settings = await query<{ key: string }>('lightning-talk', 'select key, value from settings');
     expect(settings).toContainEqual({ key: 'siteName', value: 'よりみちライトニングトーク' });
     expect(settings.map(({ key }) => key)).toContain('registrationSettings');
-  });
-
-  describe('secrets (L23)', () => {
-    it('are in the sample at all', () => {
-      for (const file of ['users.json', 'talks.json']) {
-        expect(readFileSync(join(LEGACY, 'lightning-talk/server/data', file), 'utf8')).toContain(
-          PLANTED_SECRET,
-        );
-      }
-    });
-
-    it.each(['trdinger', 'lightning-talk'])('are in no table of %s, the ledger included', async (system) => {
-      const tables = await query<{ name: string }>(
-        system,
-        `select oid::regclass::text as name from pg_class
-         where relnamespace in ('public'::regnamespace, 'migration'::regnamespace) and relkind in ('r', 'p', 'm')`,
-      );
-      expect(tables.length).toBeGreaterThan(15);
-      for (const { name } of tables) {
-        const [found] = await query(
-          system,
-          `select count(*)::int as n from ${name} as t where t::text like $1`,
-          [`%${PLANTED_SECRET}%`],
-        );
-        expect([name, found]).toEqual([name, { n: 0 }]);
-      }
-    });
-
-    it('are in no report, and in no file of the home but the copy of the source', async () => {
-      const file = join(home, 'reports/hazards.json');
-      const { code, stdout, stderr } = await cutover(
-        platform,
-        home,
-        'verify',
-        '--system',
-        'trdinger',
-        'lightning-talk',
-        '--quarantine-budget',
-        '11',
-        '--report',
-        file,
-      );
-      expect(code).toBe(0);
-      expect(readFileSync(file, 'utf8')).toContain('DUPLICATE_ID');
-      expect(stdout + stderr).not.toContain(PLANTED_SECRET);
-      const holders = readdirSync(home, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name))
-        .filter((path) => readFileSync(path).includes(PLANTED_SECRET))
-        .map((path) => path.slice(home.length).replace(/[0-9a-f]{64}/, 'DIGEST'));
-      expect(holders.sort()).toEqual([
-        '/snapshots/lightning-talk/DIGEST/files/talks.json',
-        '/snapshots/lightning-talk/DIGEST/files/users.json',
-      ]);
-    });
   });
 });

@@ -23,7 +23,7 @@ describe('the plan, step by step', () => {
     const { code, stdout } = await cutover(
       platform,
       home,
-      ...['status', '--json', '--quarantine-budget', '11', '--system', 'trdinger', 'lightning-talk'],
+      ...['status', '--system', 'trdinger', '--json', '--quarantine-budget', '11'],
     );
     expect(code).toBe(0);
     expect(JSON.parse(stdout).systems.trdinger.tables['public.ohlcv_data']).toMatchObject({

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Hazard, SampleManifest } from '../../jobs/sample/index.ts';
-import { PLANTED_SECRET } from '../../jobs/sample/lightning-talk-values.ts';
+import { PLANTED_SECRET } from '../../jobs/sample/secret.ts';
 import { PLANTED_SETTING } from '../../jobs/sample/voice-roleplay-values.ts';
 import { SQL } from '../../jobs/sql.ts';
 import {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonLayout } from '../../jobs/engine/mapping.ts';
 import { CutoverError } from '../../jobs/errors.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
 import { lightningTalk } from '../../jobs/systems/lightning-talk/index.ts';
@@ -44,6 +45,7 @@ describe('a SQLite store', () => {
     expect(await find(trdinger, { folders: ['legacy'] })).toEqual({
       root: dirname(join(root, 'legacy/trdinger', path)),
       files: ['trdinger.db'],
+      around: { root: join(root, 'legacy/trdinger'), files: ['other.db'] },
     });
   });
 
@@ -97,6 +99,7 @@ describe('a store of JSON files', () => {
     expect(await find(lightningTalk, { folders: ['legacy'] })).toEqual({
       root: join(root, DATA),
       files: ['events.json', 'notes/read me.txt', 'participants.json'],
+      around: { root: join(root, 'legacy/lightning-talk'), files: ['package.json'] },
     });
   });
 
@@ -147,5 +150,68 @@ describe('what is not there', () => {
       expect(error.kind).toBe('source');
       expect(error.message).toMatch(/: no (file trdinger\.db|folder with events\.json) in /);
     }
+  });
+});
+
+describe('a store all over a folder', () => {
+  const layout: JsonLayout = {
+    kind: 'json',
+    root: 'named',
+    folder: '.',
+    skip: ['old'],
+    refused: { '**/*secret*': 'it holds passwords' },
+    notSource: { '**/*.wav': 'a recording' },
+    collections: { notes: { files: ['**/notes/*.json'] } },
+    database: { name: 'things-db', tables: { notes: ['id'] } },
+  };
+  const locate = (of: JsonLayout, databases?: [string, string][]) =>
+    locateStore('things', of, {
+      folders: [join(root, 'legacy')],
+      stores: new Map(),
+      databases: new Map(databases),
+    });
+
+  it('is that folder, without what must not be opened and what is known to be no source', async () => {
+    const files = [
+      'a/notes/1.json',
+      'notes/2.json',
+      'odd.txt',
+      'a/x.wav',
+      'a/my secret.json',
+      'old/notes/3.json',
+    ];
+    touch(...files.map((file) => `legacy/things/${file}`));
+    expect(await locate(layout)).toEqual({
+      root: join(root, 'legacy/things'),
+      files: ['a/notes/1.json', 'notes/2.json', 'odd.txt'],
+      around: { root: join(root, 'legacy/things'), files: ['a/x.wav'] },
+      refused: new Map([['a/my secret.json', 'it holds passwords']]),
+    });
+  });
+
+  it('with none of its files is none', async () => {
+    touch('legacy/things/odd.txt');
+    expect(await failure(locate(layout))).toMatchObject({
+      kind: 'source',
+      message: expect.stringMatching(/notes/),
+    });
+  });
+
+  it('has its landmark once', async () => {
+    touch('legacy/things/a/notes.json', 'legacy/things/b/notes.json');
+    const error = await failure(locate({ ...layout, landmark: 'notes.json' }));
+    expect(error.kind).toBe('usage');
+    expect(error.message).toContain(join(root, 'legacy/things/a/notes.json'));
+    expect(error.message).toContain(join(root, 'legacy/things/b/notes.json'));
+  });
+
+  it('may be a living database alone, or both', async () => {
+    const url = 'postgresql://u@h/d';
+    expect(await locate(layout, [['things-db', url]])).toEqual({ root: '', files: [], database: url });
+    touch('legacy/things/notes/1.json');
+    expect(await locate(layout, [['things-db', url]])).toMatchObject({
+      files: ['notes/1.json'],
+      database: url,
+    });
   });
 });

@@ -68,7 +68,7 @@ describe('the files', () => {
     const documented = new Set<string>();
     for (const line of readFileSync(join(import.meta.dirname, '../../docs/hazards.md'), 'utf8').split('\n')) {
       const cells = line.split('|').map((cell) => cell.trim());
-      if (/^[HLRSX]\d+$/.test(cells[1] ?? '')) documented.add(`${cells[1]} ${cells.at(-2)}`);
+      if (/^[A-Z]\d+$/.test(cells[1] ?? '')) documented.add(`${cells[1]} ${cells.at(-2)}`);
     }
     const planted = new Set(
       manifestOf(first).hazards.map(({ id, outcome }) =>

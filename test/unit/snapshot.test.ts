@@ -305,3 +305,21 @@ describe('a SQLite store', () => {
     expect(readdirSync(join(home, 'snapshots/things'))).toEqual([]);
   });
 });
+
+describe('what lies around a store', () => {
+  it('is hashed and not copied, and does not make another snapshot of it', async () => {
+    await writeFile(join(root, 'a.json'), '[]');
+    await writeFile(join(root, 'b.txt'), 'b');
+    const around = { root, files: ['b.txt'] };
+    const locate = async () => ({ root, files: ['a.json'], around });
+    const first = await takeSnapshot(home, 'things', JSON_STORE, locate, accept);
+    expect(first.manifest.around).toEqual([{ path: 'b.txt', size: 1, sha256: sha256(Buffer.from('b')) }]);
+    expect(existsSync(join(first.folder, 'b.txt'))).toBe(false);
+    await writeFile(join(root, 'b.txt'), 'bb');
+    const second = await takeSnapshot(home, 'things', JSON_STORE, locate, accept);
+    expect(second.folder).toBe(first.folder);
+    expect(second.manifest.digest).toBe(first.manifest.digest);
+    await makeCurrent(home, second.manifest);
+    expect((await currentSnapshot(home, 'things', JSON_STORE)).manifest.around![0]!.size).toBe(2);
+  });
+});

@@ -261,7 +261,10 @@ export const lightningTalk: SystemMapping = {
     landmark: 'events.json',
     root: 'landmark',
     folder: 'server/data',
-    skip: ['backups', 'node_modules'],
+    skip: ['backups'],
+    notSource: {
+      '**/history/*.json': 'an earlier version of a file, or an export of the parallel variant on DynamoDB',
+    },
     // The first five are there from the application's first start; the others came in July 2025.
     collections: {
       events: collection('events', true),

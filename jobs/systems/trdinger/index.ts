@@ -238,7 +238,15 @@ export const trdinger: SystemMapping = {
   extensions: ['timescaledb'],
   // To remove a row from compressed chunks by its key means to decompress them, which has a limit otherwise.
   loadSettings: { 'timescaledb.max_tuples_decompressed_per_dml_transaction': '0' },
-  source: { kind: 'sqlite', file: 'trdinger.db' },
+  source: {
+    kind: 'sqlite',
+    file: 'trdinger.db',
+    around: {
+      '**/ga_*results*.json': 'a printout of an experiment that the database has',
+      '**/generated_strategies.json': 'a printout of strategies that the database has',
+      '**/test_*.json': 'input of a test',
+    },
+  },
   tables,
   checks: [gaps],
   targetChecks: layout,
