@@ -4,6 +4,7 @@ export type Outcome = 'kept' | 'noted' | 'merged' | QuarantineCode;
 export type QuarantineCode =
   | 'BAD_BOOLEAN'
   | 'BAD_INTEGER'
+  | 'BAD_JSON'
   | 'BAD_TIMESTAMP'
   | 'BAD_UUID'
   | 'DUPLICATE_ID'
@@ -15,6 +16,7 @@ export type QuarantineCode =
   | 'MISALIGNED_TIMESTAMP'
   | 'MISSING_ID'
   | 'NUL_CHARACTER'
+  | 'NULL_VALUE'
   | 'ORPHAN_BOOK'
   | 'ORPHAN_EVENT'
   | 'ORPHAN_EXPERIMENT'
@@ -31,7 +33,7 @@ export interface Hazard {
   system: string;
   /** Table or collection; `file` for a hazard of whole files. */
   entity: string;
-  /** Rowid (SQLite) or array index from 0 (JSON), as text. */
+  /** Rowid (SQLite) or array index from 0 (JSON array), as text; of other JSON files the place that the ledger names. */
   locator: string;
   what: string;
   outcome: Outcome;

@@ -3,9 +3,17 @@ import { CutoverError } from '../errors.ts';
 import { instantSearch } from './instant-search/index.ts';
 import { lightningTalk } from './lightning-talk/index.ts';
 import { trdinger } from './trdinger/index.ts';
+import { voiceRoleplayAnalytics } from './voice-roleplay/analytics.ts';
+import { voiceRoleplay } from './voice-roleplay/index.ts';
 
 /** Every system that can be migrated. */
-export const SYSTEMS: readonly SystemMapping[] = [instantSearch, lightningTalk, trdinger];
+export const SYSTEMS: readonly SystemMapping[] = [
+  instantSearch,
+  lightningTalk,
+  trdinger,
+  voiceRoleplay,
+  voiceRoleplayAnalytics,
+];
 
 /** The legacy store that a system reads. */
 export const storeOf = (system: SystemMapping): string => system.store ?? system.name;

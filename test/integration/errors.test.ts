@@ -467,6 +467,7 @@ describe('a target that holds other rows', () => {
       const source = await damaged(async (trdinger, data) => {
         sqlite(trdinger, 'delete from strategy_templates where id = 1');
         await writeFile(join(data, 'voting_sessions.json'), '[]');
+        await writeFile(join(trdinger, '../voice-roleplay/data/reminder_logs.json'), '[]');
       });
       const outcome = await cutover(platform, home, 'backup', '--system', name, '--source', source);
       expect(outcome.code).toBe(0);

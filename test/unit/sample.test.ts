@@ -380,7 +380,9 @@ describe('trdinger.db', () => {
 
   test.each(Object.entries(shows))('%s: each locator points to such a row', (id, shown) => {
     withDatabase(first, (db) => {
-      const hazards = manifestOf(first).hazards.filter((hazard) => hazard.id === id);
+      const hazards = manifestOf(first).hazards.filter(
+        (hazard) => hazard.id === id && hazard.system === 'trdinger',
+      );
       expect(hazards.length).toBeGreaterThan(0);
       for (const hazard of hazards) {
         const table = TRDINGER_TABLES.find(({ name }) => name === hazard.entity)!;
