@@ -20,6 +20,7 @@ import type { Field, LegacyRow, RowScope } from './mapping.ts';
 import * as pg from './pg-types.ts';
 import { Reject } from './reject.ts';
 import { parseIsoTimestamp, parseNaiveTimestamp, parseZuluTimestamp } from './time.ts';
+import { vectorOf } from './vector.ts';
 
 /** What every contract may be told. */
 export interface FieldOptions {
@@ -449,6 +450,21 @@ export function membersOf(raw: Raw, field: string): JsonObject | undefined {
   if (raw === undefined || raw === null) return undefined;
   if (raw instanceof JsonObject) return raw;
   throw new Reject('WRONG_TYPE', field, `${describe(raw)} where an object is expected`);
+}
+
+/** An embedding, in any of the forms that {@link vectorOf} reads; stored in single precision. */
+export function vector(column: string, options: FieldOptions = {}): Field {
+  return field(
+    column,
+    pg.vector,
+    'json',
+    options,
+    (raw, _scope, from) => vectorOf(raw, from),
+    (row) => {
+      const text = row.text(column);
+      return text === null ? undefined : parseJson(Buffer.from(text)).value;
+    },
+  );
 }
 
 /** A value computed from the whole record. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
+import { HARCA_ROWS, writeHarca } from './harca.ts';
 import { INSTANT_SEARCH_ROWS, writeInstantSearch } from './instant-search.ts';
 import { LIGHTNING_TALK_ROWS, writeLightningTalk } from './lightning-talk.ts';
 import { isQuarantined, type SampleManifest, type SampleSystem } from './manifest.ts';
@@ -48,12 +49,16 @@ const SYSTEMS: Record<string, System> = {
     defaults: VOICE_ROLEPLAY_ROWS,
     write: (folder, seed, asked) => writeVoiceRoleplay(folder, seed, { ...VOICE_ROLEPLAY_ROWS, ...asked }),
   },
+  harca: {
+    defaults: HARCA_ROWS,
+    write: (folder, seed, asked) => writeHarca(folder, seed, { ...HARCA_ROWS, ...asked }),
+  },
 };
 
 /**
  * Writes made-up legacy data with every hazard of docs/hazards.md in it, and a manifest that says where each is:
- * `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`,
- * `<out>/voice-roleplay/{data,config,app}`, `<out>/sample.json`.
+ * `<out>/harca/**`, `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`,
+ * `<out>/lightning-talk/server/data/*.json`, `<out>/voice-roleplay/{data,config,app}`, `<out>/sample.json`.
  *
  * Memory does not grow with the number of rows.
  *

@@ -1,5 +1,6 @@
 import type { SystemMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { harca } from './harca/index.ts';
 import { instantSearch } from './instant-search/index.ts';
 import { lightningTalk } from './lightning-talk/index.ts';
 import { trdinger } from './trdinger/index.ts';
@@ -8,6 +9,7 @@ import { voiceRoleplay } from './voice-roleplay/index.ts';
 
 /** Every system that can be migrated. */
 export const SYSTEMS: readonly SystemMapping[] = [
+  harca,
   instantSearch,
   lightningTalk,
   trdinger,

@@ -468,6 +468,10 @@ describe('a target that holds other rows', () => {
         sqlite(trdinger, 'delete from strategy_templates where id = 1');
         await writeFile(join(data, 'voting_sessions.json'), '[]');
         await writeFile(join(trdinger, '../voice-roleplay/data/reminder_logs.json'), '[]');
+        const store = new Database(join(trdinger, '../instant-search/app.db'));
+        store.exec('delete from learning_events');
+        store.close();
+        await writeFile(join(trdinger, '../harca/modules/document-rag/.cache/.last_update'), 'later');
       });
       const outcome = await cutover(platform, home, 'backup', '--system', name, '--source', source);
       expect(outcome.code).toBe(0);

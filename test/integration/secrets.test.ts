@@ -18,6 +18,9 @@ function holders(folder: string): string[] {
 
 /** Where the sample has secrets: within records, and in files of their own. */
 const PLANTED = [
+  'harca/.env',
+  'harca/temp/data_20250318_130857.json',
+  'harca/temp/restore_credentials.sh',
   'lightning-talk/server/data/talks.json',
   'lightning-talk/server/data/users.json',
   // Never opened, so not even a copy of them is anywhere.
@@ -75,6 +78,7 @@ describe('secrets of the legacy systems', () => {
       expect(holders(join(home, 'reports'))).toEqual([]);
     }
     expect(holders(home)).toEqual([
+      'snapshots/harca/DIGEST/files/temp/data_20250318_130857.json',
       'snapshots/lightning-talk/DIGEST/files/talks.json',
       'snapshots/lightning-talk/DIGEST/files/users.json',
     ]);
