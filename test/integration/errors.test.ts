@@ -471,7 +471,7 @@ describe('a target that holds other rows', () => {
         const store = new Database(join(trdinger, '../instant-search/app.db'));
         store.exec('delete from learning_events');
         store.close();
-        await writeFile(join(trdinger, '../harca/modules/document-rag/.cache/.last_update'), 'later');
+        await rm(join(trdinger, '../harca/modules/document-rag/.cache/vector-store.json'));
       });
       const outcome = await cutover(platform, home, 'backup', '--system', name, '--source', source);
       expect(outcome.code).toBe(0);
