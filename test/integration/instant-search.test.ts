@@ -531,6 +531,37 @@ describe('instant-search', () => {
   });
 });
 
+describe('a server whose administrator is no superuser', () => {
+  it('lets its own setting be, and says so', async () => {
+    const platform = inject('platform');
+    await dropSystems(platform);
+    const admin = 'is_test_admin';
+    const password = 'made for this test';
+    try {
+      await asAdmin(platform, 'postgres', (client) =>
+        client.query(`create role ${admin} login createdb createrole password '${password}'`),
+      );
+      const postgres = urlFor(platform.postgres, 'postgres', admin, password);
+      const steps = ['provision'];
+      const report = await run({ ...platform, postgres }, await scratch(), { system: NAME, steps });
+      expect(report.error).toBeUndefined();
+      expect(report.remarks).toEqual([
+        'track_io_timing = on was not set: only a superuser of the server may',
+      ]);
+      const settings = await asAdmin(platform, DATABASE, (client) =>
+        client.query(`select current_setting('default_text_search_config') as config`),
+      );
+      expect(settings.rows).toEqual([{ config: 'pg_catalog.english' }]);
+    } finally {
+      await dropSystems(platform);
+      await asAdmin(platform, 'postgres', async (client) => {
+        await client.query(`drop owned by ${admin}`);
+        await client.query(`drop role ${admin}`);
+      });
+    }
+  });
+});
+
 const REAL = resolve('../shared/legacy-data');
 const isThere = existsSync(join(REAL, NAME));
 if (!isThere)
