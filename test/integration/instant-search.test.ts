@@ -126,6 +126,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   'learning_events 64': { row: { user_id: 'eafab807-a169-4665-82d7-c70149bfb438', object_id: QUESTION } },
   'learning_events 65': { row: { user_id: CAPITALS.toUpperCase() } },
   'learning_events 66': { row: { score: 0.9333333333333333 } },
+  'learning_events 67': { row: { occurred_at: '2026-01-08T00:00:59.9997+00:00' } },
 };
 
 const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
