@@ -196,7 +196,7 @@ export interface JsonLayout {
   readonly root: 'landmark' | 'named';
   /** Where the application has that folder; an export lays its files out so. */
   readonly folder: string;
-  /** Names of folders that hold copies or programs, not the store. */
+  /** Patterns of the names of folders that hold copies or programs, not the store. */
   readonly skip: readonly string[];
   /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
   readonly refused?: Readonly<Record<string, string>>;

@@ -126,3 +126,35 @@ export const jsonb: PgType<Uint8Array> = {
 function documentOf(field: Buffer): JsonValue {
   return parseJson(field.subarray(1)).value;
 }
+
+/** The fewest digits that read back as the same single-precision number. */
+function shortest(value: number): string {
+  if (Object.is(value, -0)) return '-0';
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toPrecision(digits);
+    if (Math.fround(Number(text)) === value) return String(Number(text));
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
+/**
+ * pgvector's `vector`: single-precision elements, as many as the value has. Binary: int16 number of elements, int16 0,
+ * then each as float4. Source: `vector_send` of pgvector.
+ */
+export const vector: PgType<Float32Array> = {
+  sql: 'vector',
+  write(out, value) {
+    const size = 4 + 4 * value.length;
+    out.int32(size);
+    out.int16(value.length);
+    out.int16(0);
+    out.reserve(4 * value.length);
+    for (const element of value) out.length = out.bytes.writeFloatBE(element, out.length);
+  },
+  show(field) {
+    const elements = Array.from({ length: field.readInt16BE(0) }, (_, i) => field.readFloatBE(4 + 4 * i));
+    return `[${elements.map(shortest).join(',')}]`;
+  },
+  // `=` holds 0.0 and -0.0 for the same; the sent bytes do not.
+  identity: (column) => `vector_send(${column})`,
+};

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
+import { HARCA_ROWS, writeHarca } from './harca.ts';
 import { INSTANT_SEARCH_ROWS, writeInstantSearch } from './instant-search.ts';
 import { LIGHTNING_TALK_ROWS, writeLightningTalk } from './lightning-talk.ts';
 import { isQuarantined, type SampleManifest, type SampleSystem } from './manifest.ts';
 import { TRDINGER_ROWS, writeTrdinger } from './trdinger.ts';
+import { VOICE_ROLEPLAY_ROWS, writeVoiceRoleplay } from './voice-roleplay.ts';
 
 export type { Hazard, SampleManifest } from './manifest.ts';
 
@@ -43,11 +45,20 @@ const SYSTEMS: Record<string, System> = {
     defaults: LIGHTNING_TALK_ROWS,
     write: (folder, seed, asked) => writeLightningTalk(folder, seed, { ...LIGHTNING_TALK_ROWS, ...asked }),
   },
+  'voice-roleplay': {
+    defaults: VOICE_ROLEPLAY_ROWS,
+    write: (folder, seed, asked) => writeVoiceRoleplay(folder, seed, { ...VOICE_ROLEPLAY_ROWS, ...asked }),
+  },
+  harca: {
+    defaults: HARCA_ROWS,
+    write: (folder, seed, asked) => writeHarca(folder, seed, { ...HARCA_ROWS, ...asked }),
+  },
 };
 
 /**
  * Writes made-up legacy data with every hazard of docs/hazards.md in it, and a manifest that says where each is:
- * `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`, `<out>/sample.json`.
+ * `<out>/harca/**`, `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`,
+ * `<out>/lightning-talk/server/data/*.json`, `<out>/voice-roleplay/{data,config,app}`, `<out>/sample.json`.
  *
  * Memory does not grow with the number of rows.
  *

@@ -4,17 +4,22 @@ export type Outcome = 'kept' | 'noted' | 'merged' | QuarantineCode;
 export type QuarantineCode =
   | 'BAD_BOOLEAN'
   | 'BAD_INTEGER'
+  | 'BAD_JSON'
   | 'BAD_TIMESTAMP'
   | 'BAD_UUID'
+  | 'BAD_VECTOR'
   | 'DUPLICATE_ID'
   | 'DUPLICATE_KEY'
   | 'EXTRA_SETTINGS'
   | 'FUTURE_TIMESTAMP'
   | 'INVALID_UTF8'
+  | 'KEY_MISMATCH'
   | 'LONE_SURROGATE'
   | 'MISALIGNED_TIMESTAMP'
   | 'MISSING_ID'
+  | 'NON_FINITE'
   | 'NUL_CHARACTER'
+  | 'NULL_VALUE'
   | 'ORPHAN_BOOK'
   | 'ORPHAN_EVENT'
   | 'ORPHAN_EXPERIMENT'
@@ -31,7 +36,7 @@ export interface Hazard {
   system: string;
   /** Table or collection; `file` for a hazard of whole files. */
   entity: string;
-  /** Rowid (SQLite) or array index from 0 (JSON), as text. */
+  /** Rowid (SQLite), array index from 0 (a JSON array), or file and place in it (a folder of files), as text. */
   locator: string;
   what: string;
   outcome: Outcome;

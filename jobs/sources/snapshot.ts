@@ -259,9 +259,13 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? -1;
 }
 
+/** Up to here a file is read at once: streams cost more than the bytes, where there are thousands of files. */
+const SMALL = 1 << 20;
+
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
+    if ((await sizeOf(path)) <= SMALL) return hash.update(await readFile(path)).digest('hex');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   } catch {
     return 'unreadable';
@@ -284,7 +288,14 @@ async function copyHashed(source: string, folder: string, path: string): Promise
     },
   });
   try {
-    await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
+    if ((await stat(source)).size <= SMALL) {
+      const bytes = await readFile(source);
+      hash.update(bytes);
+      size = bytes.length;
+      await writeFile(target, bytes);
+    } else {
+      await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new CutoverError(

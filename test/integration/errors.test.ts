@@ -468,6 +468,7 @@ describe('a target that holds other rows', () => {
         sqlite(trdinger, 'delete from strategy_templates where id = 1');
         await writeFile(join(data, 'voting_sessions.json'), '[]');
         sqlite(join(trdinger, '..', 'instant-search'), 'delete from typing_logs where rowid = 1', 'app.db');
+        await writeFile(join(trdinger, '../voice-roleplay/data/reminder_logs.json'), '[]');
       });
       const outcome = await cutover(platform, home, 'backup', '--system', name, '--source', source);
       expect(outcome.code).toBe(0);

@@ -88,6 +88,8 @@ export interface Here {
   readonly steps?: readonly string[];
   /** Folder with one folder a system. */
   readonly source?: string;
+  /** URLs of living databases, by name. */
+  readonly databases?: ReadonlyMap<string, string>;
   readonly budget?: number;
   readonly batchRows?: number;
   readonly dryRun?: boolean;
@@ -105,7 +107,11 @@ export async function run(platform: Platform, home: string, here: Here): Promise
     platform,
     home,
     secrets,
-    sources: { folders: [here.source ?? LEGACY], stores: new Map() },
+    sources: {
+      folders: [here.source ?? LEGACY],
+      stores: new Map(),
+      ...(here.databases && { databases: here.databases }),
+    },
     batchRows: here.batchRows ?? 10_000,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,

@@ -331,7 +331,7 @@ const MORE: Readonly<Record<string, string>> = {
 };
 
 const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
-/** Other systems have a test of their own. */
+/** Of the systems that are looked at here; the others have tests of their own. */
 const hazards = manifest.hazards.filter(({ system }) => system in EXPECTED);
 const recordsOf = (entity: string): { id?: string | null }[] =>
   JSON.parse(

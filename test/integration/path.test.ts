@@ -23,7 +23,7 @@ describe('the plan, step by step', () => {
     const { code, stdout } = await cutover(
       platform,
       home,
-      ...['status', '--system', 'trdinger', '--json', '--quarantine-budget', '11'],
+      ...['status', '--json', '--quarantine-budget', '11', '--system', 'trdinger', 'lightning-talk'],
     );
     expect(code).toBe(0);
     expect(JSON.parse(stdout).systems.trdinger.tables['public.ohlcv_data']).toMatchObject({

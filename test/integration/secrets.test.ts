@@ -17,7 +17,13 @@ function holders(folder: string): string[] {
 }
 
 /** Where the sample has secrets: within records, and in files of their own. */
-const PLANTED = ['lightning-talk/server/data/talks.json', 'lightning-talk/server/data/users.json'];
+const PLANTED = [
+  'harca/.env',
+  'harca/temp/data_20250318_130857.json',
+  'harca/temp/restore_credentials.sh',
+  'lightning-talk/server/data/talks.json',
+  'lightning-talk/server/data/users.json',
+];
 
 describe('secrets of the legacy systems', () => {
   const platform = inject('platform');
@@ -69,6 +75,7 @@ describe('secrets of the legacy systems', () => {
       expect(holders(join(home, 'reports'))).toEqual([]);
     }
     expect(holders(home)).toEqual([
+      'snapshots/harca/DIGEST/files/temp/data_20250318_130857.json',
       'snapshots/lightning-talk/DIGEST/files/talks.json',
       'snapshots/lightning-talk/DIGEST/files/users.json',
     ]);

@@ -366,8 +366,13 @@ describe('how verify tells it', () => {
     }
   });
 
+  const verify = [
+    ...['verify', '--json', '--quarantine-budget', String(BUDGET)],
+    ...['--system', 'trdinger', 'lightning-talk'],
+  ];
+
   it('--json is a list of divergences, an empty one when there is none', async () => {
-    const ok = await cutover(platform, home, 'verify', '--json', '--quarantine-budget', String(BUDGET));
+    const ok = await cutover(platform, home, ...verify);
     expect(ok).toMatchObject({ code: 0, stdout: '[]\n', stderr: '' });
     await asAdmin(platform, 'trdinger', (client) =>
       client.query(`update strategy_showcase set description = null where id = 1`),
@@ -375,7 +380,7 @@ describe('how verify tells it', () => {
     await asAdmin(platform, 'lightningtalk', (client) =>
       client.query(`update settings set value = 'true' where key = 'emailEnabled'`),
     );
-    const differ = await cutover(platform, home, 'verify', '--json', '--quarantine-budget', String(BUDGET));
+    const differ = await cutover(platform, home, ...verify);
     expect(differ.code).toBe(7);
     expect(differ.stderr).toContain('trdinger: 1 differences');
     expect(differ.stderr).toContain('lightning-talk: 1 differences');

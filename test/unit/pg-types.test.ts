@@ -125,3 +125,19 @@ describe('jsonb', () => {
 it('a double is told apart by its bits, so that an update of 0.0 to -0.0 is written', () => {
   expect(pg.float8.identity!('target."volume"')).toBe('float8send(target."volume")');
 });
+
+it.each([
+  [
+    [1, -0, 0.1, 3e-38, 16777216, -12345.678],
+    '000600003f800000800000003dcccccd012355e64b800000c640e6b6',
+    '[1,-0,0.1,3e-38,16777216,-12345.678]',
+  ],
+  [
+    [1e-45, 3.4028235e38, 0.3333333333],
+    '00030000000000017f7fffff3eaaaaab',
+    '[1e-45,3.4028235e+38,0.33333334]',
+  ],
+])('vector %j', (value, hex, text) => {
+  expect(sent(pg.vector, new Float32Array(value))).toBe(hex);
+  expect(shown(pg.vector, hex)).toBe(text);
+});

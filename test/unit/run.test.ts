@@ -59,7 +59,7 @@ describe('steps', () => {
     expect(report.ok).toBe(true);
     expect(exitCodeOf(report)).toBe(ExitCode.ok);
     for (const { name } of SYSTEMS) {
-      expect(seen.filter((each) => each.startsWith(name))).toEqual([`${name} one`, `${name} two`]);
+      expect(seen.filter((each) => each.startsWith(`${name} `))).toEqual([`${name} one`, `${name} two`]);
       expect(report.systems[name]).toMatchObject({ ok: true, remarks: ['one', 'two'] });
     }
   });

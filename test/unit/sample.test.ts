@@ -110,7 +110,7 @@ describe('options', () => {
     await refused({ rows: { talks: -1 } }, '-1');
     await refused({ rows: { talks: 1.5 } }, '1.5');
     await refused({ seed: -1 }, '-1');
-    await refused({ systems: ['harca'] }, 'harca');
+    await refused({ systems: ['notepad'] }, 'notepad');
     await refused({ systems: ['trdinger'], rows: { talks: 5 } }, 'talks');
     await expect(writeSample({ out, seed: 1, rows: { candles: 5 } })).rejects.toMatchObject({
       fix: expect.stringMatching(/ohlcv_data.*voting_sessions/),
@@ -380,7 +380,9 @@ describe('trdinger.db', () => {
 
   test.each(Object.entries(shows))('%s: each locator points to such a row', (id, shown) => {
     withDatabase(first, (db) => {
-      const hazards = manifestOf(first).hazards.filter((hazard) => hazard.id === id);
+      const hazards = manifestOf(first).hazards.filter(
+        (hazard) => hazard.id === id && hazard.system === 'trdinger',
+      );
       expect(hazards.length).toBeGreaterThan(0);
       for (const hazard of hazards) {
         const table = TRDINGER_TABLES.find(({ name }) => name === hazard.entity)!;
