@@ -311,5 +311,10 @@ class Planting {
       'user_id in capitals, which is a text here',
     ]);
     add({ score: 0.9333333333333333 }, ['I9', 'kept', 'score 0.9333333333333333']);
+    add({ occurred_at: '2026-01-08T00:00:59.999700Z' }, [
+      'I20',
+      'kept',
+      'time at the very end of a second, which SQLite rounds up',
+    ]);
   }
 }

@@ -72,7 +72,8 @@ begin
 end $$;
 
 -- The questions of one user that have any word of `query`, best first: English word forms, plain words, unspaced letters
--- in a row anywhere in a text. Where they are fewer than asked for, those with similar words follow (word_similarity).
+-- in a row anywhere in a text. Where they are fewer than asked for, those with similar words follow (word_similarity), the
+-- best of the first 1,000 that are met.
 --
 -- query   words between blanks, cut at 200 characters; other signs mean nothing
 -- limit   1 to 100, default 50
@@ -141,15 +142,19 @@ begin
     select q.id, q.study_book_id, q.question, q.answer, q.language, q.category, q.difficulty,
       highlight_question(q.question, english, words, unspaced), q.score
     from (
-      select questions.*, 0.49 * (
-        select max(greatest(word_similarity(one, questions.question), word_similarity(one, questions.answer)))
+      select candidate.*, 0.49 * (
+        select max(greatest(word_similarity(one, candidate.question), word_similarity(one, candidate.answer)))
         from unnest(similar_to) as one
       )::float8 as score
-      from questions join study_books on study_books.id = questions.study_book_id
-      where study_books.user_id = owner
-        and (questions.question %> any (similar_to) or questions.answer %> any (similar_to))
-        and not (search_vector @@ english or search_words @@ words)
-      order by score desc, questions.id
+      from (
+        select questions.*
+        from questions join study_books on study_books.id = questions.study_book_id
+        where study_books.user_id = owner
+          and (questions.question %> any (similar_to) or questions.answer %> any (similar_to))
+          and not (search_vector @@ english or search_words @@ words)
+        limit 1000
+      ) as candidate
+      order by score desc, candidate.id
       limit wanted - found
     ) as q
     order by q.score desc, q.id;

@@ -126,6 +126,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   'learning_events 64': { row: { user_id: 'eafab807-a169-4665-82d7-c70149bfb438', object_id: QUESTION } },
   'learning_events 65': { row: { user_id: CAPITALS.toUpperCase() } },
   'learning_events 66': { row: { score: 0.9333333333333333 } },
+  'learning_events 67': { row: { occurred_at: '2026-01-08T00:00:59.9997+00:00' } },
 };
 
 const manifest = JSON.parse(readFileSync(join(LEGACY, 'sample.json'), 'utf8')) as SampleManifest;
@@ -528,6 +529,37 @@ describe('instant-search', () => {
       expect(small.rowCount).toBeGreaterThan(0);
       expect(small.exact).toContain('idx_questions_study_book_id');
     });
+  });
+});
+
+describe('a server whose administrator is no superuser', () => {
+  it('lets its own setting be, and says so', async () => {
+    const platform = inject('platform');
+    await dropSystems(platform);
+    const admin = 'is_test_admin';
+    const password = 'made for this test';
+    try {
+      await asAdmin(platform, 'postgres', (client) =>
+        client.query(`create role ${admin} login createdb createrole password '${password}'`),
+      );
+      const postgres = urlFor(platform.postgres, 'postgres', admin, password);
+      const steps = ['provision'];
+      const report = await run({ ...platform, postgres }, await scratch(), { system: NAME, steps });
+      expect(report.error).toBeUndefined();
+      expect(report.remarks).toEqual([
+        'track_io_timing = on was not set: only a superuser of the server may',
+      ]);
+      const settings = await asAdmin(platform, DATABASE, (client) =>
+        client.query(`select current_setting('default_text_search_config') as config`),
+      );
+      expect(settings.rows).toEqual([{ config: 'pg_catalog.english' }]);
+    } finally {
+      await dropSystems(platform);
+      await asAdmin(platform, 'postgres', async (client) => {
+        await client.query(`drop owned by ${admin}`);
+        await client.query(`drop role ${admin}`);
+      });
+    }
   });
 });
 
