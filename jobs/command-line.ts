@@ -13,6 +13,7 @@ import { cleanup } from './steps/cleanup.ts';
 import { databaseUrl } from './steps/context.ts';
 import { exportLegacy, requireEmpty } from './steps/export.ts';
 import { quarantine } from './steps/quarantine.ts';
+import { reindex } from './steps/reindex.ts';
 import { replay } from './steps/replay.ts';
 import { status } from './steps/status.ts';
 import { DivergenceError } from './steps/verify.ts';
@@ -38,6 +39,12 @@ const OTHERS: readonly PlannedStep[] = [
     what: 'Write the target back in the legacy form, and prove it equal to the snapshot',
     after: [],
     run: exportLegacy,
+  },
+  {
+    name: 'reindex',
+    what: 'Build every index anew while the application goes on, and refresh the statistics',
+    after: [],
+    run: reindex,
   },
   {
     name: 'status',

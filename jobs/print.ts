@@ -65,19 +65,18 @@ function formatSystem(name: string, system: SystemReport): string {
 }
 
 export function formatConnections(connections: Connections, showSecrets: boolean): string {
-  const show = (url: string) => (showSecrets ? url : withoutPassword(url));
-  const lines = [
-    `PostgreSQL primary  ${show(connections.postgres)}`,
-    `PostgreSQL replica  ${connections.replica === null ? 'none' : show(connections.replica)}`,
-    `TimescaleDB         ${show(connections.timescale)}`,
-    ...connections.redis.map(
-      (url, i) => `${i === 0 ? 'Redis cluster       ' : '                    '}${show(url)}`,
-    ),
-  ];
-  for (const [system, urls] of Object.entries(connections.databases)) {
-    lines.push(`${system.padEnd(20)}${show(urls.readwrite)}`);
-  }
-  return lines.join('\n');
+  const { postgres, replica, timescale, redis, databases } = connections;
+  const rows = [
+    ['PostgreSQL primary', postgres],
+    ['PostgreSQL replica', replica ?? 'none'],
+    ['TimescaleDB', timescale],
+    ...redis.map((url, i) => [i === 0 ? 'Redis cluster' : '', url]),
+    ...Object.entries(databases).map(([system, urls]) => [system, urls.readwrite]),
+  ] as [string, string][];
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows
+    .map(([name, url]) => name.padEnd(width) + (showSecrets ? url : withoutPassword(url)))
+    .join('\n');
 }
 
 /** A report that may go to a terminal or a build log. */

@@ -50,14 +50,29 @@ function aggregatesOf(field: Field): Aggregate[] {
         { name: 'distinct', source: `count(distinct ${source})`, target: `count(distinct ${target})` },
       ];
     case 'instant': {
-      // SQLite knows seconds; the fraction is left to the field-by-field comparison.
-      const seconds = `cast(strftime('%s', ${source}) as integer)`;
-      const epoch = `floor(extract(epoch from ${target}))::bigint`;
+      // SQLite rounds to milliseconds, up into the next second at the end of one: the fraction is taken from the text.
+      const fraction = `cast(substr(substr(rtrim(${source}, 'Z'), 21) || '000000', 1, 6) as integer)`;
+      const micros = `(strftime('%s', substr(${source}, 1, 19)) * 1000000 + ${fraction})`;
+      const epoch = `(extract(epoch from ${target}) * 1000000)::bigint`;
       return [
         count,
-        { name: 'min', source: `min(${seconds})`, target: `min(${epoch})` },
-        { name: 'max', source: `max(${seconds})`, target: `max(${epoch})` },
-        { name: 'distinct', source: `count(distinct ${seconds})`, target: `count(distinct ${epoch})` },
+        { name: 'min', source: `min(${micros})`, target: `min(${epoch})` },
+        { name: 'max', source: `max(${micros})`, target: `max(${epoch})` },
+        { name: 'distinct', source: `count(distinct ${micros})`, target: `count(distinct ${epoch})` },
+      ];
+    }
+    case 'uuid': {
+      const digits = `lower(replace(${source}, '-', ''))`;
+      const stored = `replace(${target}::text, '-', '') collate "C"`;
+      return [
+        count,
+        { name: 'min', source: `min(${digits})`, target: `min(${stored})` },
+        { name: 'max', source: `max(${digits})`, target: `max(${stored})` },
+        {
+          name: 'distinct',
+          source: `count(distinct ${digits})`,
+          target: `count(distinct ${target})`,
+        },
       ];
     }
     default:

@@ -4,19 +4,22 @@ import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from '../sourc
 import type { Raw } from '../sources/source.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
 import {
+  asJsonValue,
   legacyBool,
   legacyDouble,
   legacyInteger,
   legacyIso,
   legacyJson,
+  legacyLocal,
   legacyNaive,
   legacyText,
+  legacyZulu,
   noted,
 } from './legacy.ts';
 import type { Field, LegacyRow, RowScope } from './mapping.ts';
 import * as pg from './pg-types.ts';
 import { Reject } from './reject.ts';
-import { parseIsoTimestamp, parseNaiveTimestamp } from './time.ts';
+import { parseIsoTimestamp, parseNaiveTimestamp, parseZuluTimestamp } from './time.ts';
 import { vectorOf } from './vector.ts';
 
 /** What every contract may be told. */
@@ -37,7 +40,7 @@ type Convert = (raw: Exclude<Raw, null | undefined>, scope: RowScope, field: str
 type Legacy = (row: LegacyRow, column: string, field: string) => Raw;
 
 /** A field whose nulls are handled the one way, and whose other values `convert` and its inverse `legacy` handle. */
-function field(
+export function field(
   column: string,
   type: Field['type'],
   stored: Field['stored'],
@@ -190,6 +193,47 @@ export function double(column: string, options: FieldOptions & { infinite?: stri
   );
 }
 
+/**
+ * A double between `low` and `high`, where the application takes any. NaN and infinities become null and are noted under
+ * `nonFinite`; another number outside is kept and noted under `outside`.
+ */
+export function score(
+  column: string,
+  options: FieldOptions & { nonFinite: string; outside: string; low?: number; high?: number },
+): Field {
+  const { nonFinite, outside, low = 0, high = 1 } = options;
+  return field(
+    column,
+    pg.float8,
+    'number',
+    { ...options, nullable: true },
+    (raw, scope, from) => {
+      const value = doubleOf(raw, from);
+      if (!Number.isFinite(value)) {
+        scope.note(nonFinite, from, String(value));
+        return null;
+      }
+      if (value < low || value > high) scope.note(outside, from, String(value));
+      return value;
+    },
+    (row, _column, from) => {
+      const value = legacyDouble(row, column);
+      const token = noted(row, nonFinite, from);
+      return value === undefined && token !== undefined ? new JsonNumber(token) : value;
+    },
+  );
+}
+
+/** Which of the records with this key it is, in source order, from 1: the key's last column where records may repeat. */
+export function nth(column: string, options: Pick<FieldOptions, 'hazards'> = {}): Field {
+  // The records are numbered when their keys are known, so the first pass has no number.
+  return {
+    ...integer(column, { from: '$nth', missing: 0, ...options }),
+    legacy: undefined,
+    aggregate: undefined,
+  };
+}
+
 /** The double that a number means; one that no double is near to is out of range, as it is for PostgreSQL. */
 export function doubleOf(raw: Raw, field: string): number {
   if (typeof raw === 'number') return raw;
@@ -265,6 +309,33 @@ export function naiveUtc(column: string, options: FieldOptions = {}): Field {
   );
 }
 
+/** The form that Python writes: six digits of a fraction, or none where it is zero. */
+const PYTHON_ZULU = /:\d\d(?:\.(?!000000)\d{6})?Z$/;
+
+/** `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; another number of digits, or zeros for a fraction, is noted under `rule`. */
+export function zuluTime(column: string, options: FieldOptions & { rule: string }): Field {
+  return field(
+    column,
+    pg.timestamptz,
+    'text',
+    { ...options, hazards: [options.rule, ...(options.hazards ?? [])] },
+    (raw, scope, from) => {
+      const value = Buffer.isBuffer(raw) ? parseZuluTimestamp(raw) : undefined;
+      if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
+      const text = String(raw);
+      if (!PYTHON_ZULU.test(text)) scope.note(options.rule, from, text);
+      return value;
+    },
+    (row, column, from) => {
+      const iso = legacyZulu(row, column);
+      const was = noted(row, options.rule, from);
+      if (iso === undefined || was === undefined) return iso;
+      return parseZuluTimestamp(Buffer.from(was)) === parseZuluTimestamp(Buffer.from(iso)) ? was : iso;
+    },
+    'instant',
+  );
+}
+
 /**
  * ISO 8601 with `Z` or an offset. A date alone means midnight UTC and a time without offset means `localOffsetMinutes`
  * (as JavaScript reads them on a server in that zone); either is noted under `rule`.
@@ -274,6 +345,32 @@ export function isoInstant(
   options: FieldOptions & { rule: string; localOffsetMinutes: number },
 ): Field {
   const parse = (text: string) => parseIsoTimestamp(text, options.localOffsetMinutes);
+  return instantField(column, options, parse, legacyIso, ({ assumed }) => assumed);
+}
+
+/**
+ * ISO 8601 without an offset, as Python's `isoformat()` writes a local time: it means `localOffsetMinutes`. A text with an
+ * offset or `Z` means what it says, a date alone is local midnight; either is noted under `rule`.
+ */
+export function localInstant(
+  column: string,
+  options: FieldOptions & { rule: string; localOffsetMinutes: number },
+): Field {
+  const offset = options.localOffsetMinutes;
+  const parse = (text: string) => parseIsoTimestamp(DATE.test(text) ? `${text}T00:00` : text, offset);
+  const legacy = (row: LegacyRow, from: string) => legacyLocal(row, from, offset);
+  return instantField(column, options, parse, legacy, ({ assumed }, text) => !assumed || DATE.test(text));
+}
+
+const DATE = /^\d{4}-\d\d-\d\d$/;
+
+function instantField(
+  column: string,
+  options: FieldOptions & { rule: string },
+  parse: (text: string) => ReturnType<typeof parseIsoTimestamp>,
+  legacyForm: (row: LegacyRow, column: string) => string | undefined,
+  isNoted: (parsed: NonNullable<ReturnType<typeof parseIsoTimestamp>>, text: string) => boolean,
+): Field {
   return field(
     column,
     pg.timestamptz,
@@ -282,13 +379,15 @@ export function isoInstant(
     (raw, scope, from) => {
       const value = typeof raw === 'string' ? parse(raw) : undefined;
       if (value === undefined) throw new Reject('BAD_TIMESTAMP', from, describe(raw));
-      if (value.assumed) scope.note(options.rule, from, raw as string);
+      if (isNoted(value, raw as string)) scope.note(options.rule, from, raw as string);
       return value.micros;
     },
     (row, _column, from) => {
-      const iso = legacyIso(row, column);
+      const text = legacyForm(row, column);
       const was = noted(row, options.rule, from);
-      return iso !== undefined && was !== undefined && parse(was)?.micros === parse(iso)?.micros ? was : iso;
+      return text !== undefined && was !== undefined && parse(was)?.micros === parse(text)?.micros
+        ? was
+        : text;
     },
   );
 }
@@ -331,6 +430,26 @@ export function storableJson(document: JsonValue, scope: RowScope, field: string
     if (error instanceof JsonbUnstorable) throw new Reject(error.code, field, error.path);
     throw error;
   }
+}
+
+/** A column whose value is one member of a nested object. A missing object has no members. */
+export function member(object: string, name: string, inner: Field): Field {
+  return {
+    ...inner,
+    from: object,
+    convert: (raw, scope) => inner.convert(membersOf(raw, object)?.get(name), scope),
+    legacy(row) {
+      const value = asJsonValue(inner.legacy?.(row));
+      return value === undefined ? undefined : new JsonObject([[name, value]]);
+    },
+  };
+}
+
+/** The members of a nested object; undefined when there is none. */
+export function membersOf(raw: Raw, field: string): JsonObject | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  if (raw instanceof JsonObject) return raw;
+  throw new Reject('WRONG_TYPE', field, `${describe(raw)} where an object is expected`);
 }
 
 /** An embedding, in any of the forms that {@link vectorOf} reads; stored in single precision. */

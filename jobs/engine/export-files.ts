@@ -49,7 +49,8 @@ export async function createLegacyFiles(
   await mkdir(dirname(file), { recursive: true });
   await rm(draftOf(file), { force: true });
   const entities = system.tables.map((mapping) => mapping.entity);
-  const writer = new SqliteWriter(draftOf(file), snapshot.database!, entities);
+  const notSource = Object.keys(system.source.notSource ?? {});
+  const writer = new SqliteWriter(draftOf(file), snapshot.database!, entities, notSource);
   const documents = new Map(
     system.tables.map(({ entity, fields }) => [
       entity,

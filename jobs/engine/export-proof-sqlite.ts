@@ -1,5 +1,6 @@
 import Database from 'libsql';
 import { parseLoosely } from '../sources/parse-loosely.ts';
+import { definitionsIn, type OtherTables, otherTables } from '../sources/sqlite-tables.ts';
 import type { Divergence } from './compare.ts';
 import type { Differences } from './differences.ts';
 import { looseDifferences } from './loose-json.ts';
@@ -20,6 +21,8 @@ export interface SqlitePair {
   readonly snapshot: string;
   readonly exported: string;
   readonly tables: readonly { readonly entity: string; readonly leftOut: ReadonlySet<string> }[];
+  /** Tables that no row was loaded from, by name or pattern: those that are no search index come with their rows. */
+  readonly notSource?: readonly string[];
   /** Rowids of the records that the ledger says are not in the target. */
   setAside(entity: string): readonly bigint[];
 }
@@ -70,11 +73,14 @@ export function compareSqlite(pair: SqlitePair, found: Differences): Map<string,
   try {
     db.pragma('temp_store = file');
     db.exec(`attach ${literal(pair.exported)} as exported`);
-    compareSchemas(db, pair, tell);
+    const others = otherTables(definitionsIn(db), pair.notSource ?? []);
+    compareSchemas(db, pair, others, tell);
+    for (const name of others.ordinary) {
+      excludeRows(db, []);
+      compareTables(db, name, new Set(), tell);
+    }
     for (const { entity, leftOut } of pair.tables) {
-      db.exec('drop table if exists temp.set_aside; create temp table set_aside (id integer primary key)');
-      const insert = db.prepare('insert or ignore into temp.set_aside values (?)');
-      for (const id of pair.setAside(entity)) insert.run(id);
+      excludeRows(db, pair.setAside(entity));
       tables.set(entity, compareTables(db, entity, leftOut, tell));
     }
   } finally {
@@ -85,9 +91,18 @@ export function compareSqlite(pair: SqlitePair, found: Differences): Map<string,
 
 type Tell = (divergence: Divergence) => void;
 
+function excludeRows(db: Database.Database, rowids: readonly bigint[]): void {
+  db.exec('drop table if exists temp.set_aside; create temp table set_aside (id integer primary key)');
+  const insert = db.prepare('insert or ignore into temp.set_aside values (?)');
+  for (const id of rowids) insert.run(id);
+}
+
 /** The export has the snapshot's tables and indexes, letter by letter, and no others; the snapshot has no rows elsewhere. */
-function compareSchemas(db: Database.Database, pair: SqlitePair, tell: Tell): void {
-  const known = new Set(pair.tables.map(({ entity }) => entity));
+function compareSchemas(db: Database.Database, pair: SqlitePair, others: OtherTables, tell: Tell): void {
+  const sources = pair.tables.map(({ entity }) => entity);
+  const known = new Set([...sources, ...others.ordinary, ...others.virtual]);
+  // Made by the virtual table's own module, as it needs them.
+  const isShadow = (table: string) => others.virtual.some((name) => table.startsWith(`${name}_`));
   const definitions = (schema: string) =>
     new Map(
       (
@@ -104,14 +119,15 @@ function compareSchemas(db: Database.Database, pair: SqlitePair, tell: Tell): vo
     if (known.has(table)) {
       const target = ours.get(name)?.sql ?? null;
       if (target !== sql) tell({ table, key: name, field: null, source: sql, target, kind: 'changed' });
-    } else if (name === table && /^create table/i.test(sql)) {
+    } else if (name === table && !isShadow(table) && /^create table/i.test(sql)) {
       const rows = count(db, `main.${quote(table)}`);
       const source = `${rows} rows that were never loaded`;
       if (rows > 0) tell({ table, key: '*', field: null, source, target: null, kind: 'missing' });
     }
   }
   for (const [name, { table, sql }] of ours) {
-    if (!theirs.has(name)) tell({ table, key: name, field: null, source: null, target: sql, kind: 'extra' });
+    if (theirs.has(name) || isShadow(table)) continue;
+    tell({ table, key: name, field: null, source: null, target: sql, kind: 'extra' });
   }
 }
 

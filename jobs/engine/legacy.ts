@@ -78,11 +78,29 @@ export function legacyNaive(row: LegacyRow, column: string): string | undefined 
   return found ? `${found.date} ${found.time}.${found.fraction}` : (text ?? undefined);
 }
 
+/** ISO 8601 with `Z` as Python writes it: six digits of a fraction, or none where it is zero. */
+export function legacyZulu(row: LegacyRow, column: string): string | undefined {
+  const text = row.text(column);
+  const found = text === null ? undefined : pieces(text);
+  if (!found) return text ?? undefined;
+  return `${found.date}T${found.time}${found.fraction === '000000' ? '' : `.${found.fraction}`}Z`;
+}
+
 /** ISO 8601 with `Z`: milliseconds, or microseconds where there are some. */
 export function legacyIso(row: LegacyRow, column: string): string | undefined {
   const text = row.text(column);
   const found = text === null ? undefined : pieces(text);
   return found ? `${found.date}T${found.time}.${found.fraction.replace(/000$/, '')}Z` : (text ?? undefined);
+}
+
+/** ISO 8601 without a zone, in the zone that is `offsetMinutes` from UTC; no fraction where it is zero, as Python writes it. */
+export function legacyLocal(row: LegacyRow, column: string, offsetMinutes: number): string | undefined {
+  const text = row.text(column);
+  const found = text === null ? undefined : pieces(text);
+  if (!found) return text ?? undefined;
+  const utc = Date.parse(`${found.date}T${found.time}Z`);
+  const local = new Date(utc + offsetMinutes * 60_000).toISOString().slice(0, 19);
+  return found.fraction === '000000' ? local : `${local}.${found.fraction}`;
 }
 
 /** Raw values that JSON has, too: all that a contract of a JSON store gives back. */

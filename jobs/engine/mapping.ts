@@ -56,7 +56,7 @@ export interface Field {
    */
   readonly legacy?: ((row: LegacyRow) => Raw) | undefined;
   /** The value is the source's own, so both engines can compute over it; the kind of value. */
-  readonly aggregate?: 'number' | 'text' | 'instant' | undefined;
+  readonly aggregate?: 'number' | 'text' | 'instant' | 'uuid' | undefined;
   /** The hazards that this field's rule answers, by id; the rules are in docs/hazards.md. */
   readonly hazards?: readonly string[];
 }
@@ -117,8 +117,8 @@ export interface SourceOrder {
    * series by series, so no sort of the whole table is needed: the source's index has each series in order.
    */
   readonly series?: Readonly<Record<string, ReadonlyMap<string, string>>>;
-  /** Columns within a series. */
-  readonly by: readonly string[];
+  /** Columns within a series; an expression where the column's own order is not that of what is stored. */
+  readonly by: readonly (string | { readonly sql: string })[];
 }
 
 /** A number that both engines compute, each from its own data: proof (b), blind to the contracts. */
@@ -152,11 +152,14 @@ export interface SystemMapping {
   readonly extensions: readonly string[];
   /** Whose legacy store it reads, when a system's data goes to more than one database; default: its own name. */
   readonly store?: string;
-  /** Settings of the database, by name: for every session from then on. */
+  /**
+   * Settings of the database, by name: for every session from then on. One that the server lets nobody but a superuser set
+   * is left alone, with a remark.
+   */
   readonly databaseSettings?: Readonly<Record<string, string>>;
   /** Settings of the sessions that write legacy rows, by name. */
   readonly loadSettings?: Readonly<Record<string, string>>;
-  /** Settings of the session that builds indexes. */
+  /** Settings of the session that builds the indexes, by name. */
   readonly indexSettings?: Readonly<Record<string, string>>;
   readonly source: SourceLayout;
   /** In load order: parents before children. */
@@ -172,7 +175,10 @@ export interface SqliteLayout {
   readonly kind: 'sqlite';
   /** File name of the store. */
   readonly file: string;
-  /** Tables that are known and are not a source, with the reason. */
+  /**
+   * Tables that are known and are not a source, by pattern, with the reason. An export copies the ordinary ones, and makes
+   * a virtual one anew, which the legacy triggers then fill.
+   */
   readonly notSource?: Readonly<Record<string, string>>;
   /** Files that may lie around the store and are no source, by pattern, with the reason. */
   readonly around?: Readonly<Record<string, string>>;
@@ -190,7 +196,7 @@ export interface JsonLayout {
   readonly root: 'landmark' | 'named';
   /** Where the application has that folder; an export lays its files out so. */
   readonly folder: string;
-  /** Names of folders that hold copies or programs, not the store. */
+  /** Patterns of the names of folders that hold copies or programs, not the store. */
   readonly skip: readonly string[];
   /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
   readonly refused?: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import Database from 'libsql';
-import type { OrderedReader, Place, SourceRecord, UnorderedReader } from '../sources/source.ts';
+import type { OrderedReader, Place, Raw, SourceRecord, UnorderedReader } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { sortKey } from './key-order.ts';
 import type { TableMapping } from './mapping.ts';
@@ -13,7 +13,7 @@ const BLOCK = 500;
 /**
  * Gives an unordered source the order that everything else expects: one pass notes each record's key and place in a
  * scratch database on disk, the next reads the records in key order. Memory stays flat whatever the source's size.
- * Records that no key can be made of come first.
+ * Records that no key can be made of come first. Where a mapping reads the field `$nth`, records with one key are numbered.
  */
 export class SortedReader implements OrderedReader {
   readonly entity: string;
@@ -24,6 +24,7 @@ export class SortedReader implements OrderedReader {
     private readonly scratch: Database.Database,
     private readonly file: string,
     readonly count: number,
+    private readonly isNumbered: boolean,
   ) {
     this.entity = inner.entity;
     this.missingIsNotNull = inner.missingIsNotNull;
@@ -56,19 +57,22 @@ export class SortedReader implements OrderedReader {
       }
     }
     scratch.exec('commit; create index place_key on place (sort_key, ordinal)');
-    return new SortedReader(inner, scratch, file, count);
+    const isNumbered = mapping.fields.some(({ from }) => from === '$nth');
+    return new SortedReader(inner, scratch, file, count, isNumbered);
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
     const places = this.scratch
       .prepare(
-        `select ordinal, file, offset, length, key, at, part from place
+        `select ordinal, file, offset, length, key, at, part,
+           ${this.isNumbered ? 'row_number() over (partition by sort_key order by ordinal)' : '0'} as nth from place
          order by sort_key, ordinal limit -1 offset ?`,
       )
-      .iterate(from) as IterableIterator<Omit<Place, 'key'> & { key: Buffer | null }>;
+      .iterate(from) as IterableIterator<Omit<Place, 'key'> & { key: Buffer | null; nth: number }>;
     let block: SourceRecord[] = [];
-    for (const { key, ...place } of places) {
-      block.push(await this.inner.reread({ ...place, key: key && Buffer.from(key).toString('utf16le') }));
+    for (const { key, nth, ...place } of places) {
+      const record = await this.inner.reread({ ...place, key: key && Buffer.from(key).toString('utf16le') });
+      block.push(this.isNumbered ? new NumberedRecord(record, BigInt(nth)) : record);
       if (block.length === BLOCK) {
         yield block;
         block = [];
@@ -81,6 +85,32 @@ export class SortedReader implements OrderedReader {
     this.scratch.close();
     await this.inner.close();
     await rm(this.file, { force: true });
+  }
+}
+
+/** A record with the field `$nth`: which one of those with its key it is, in source order, from 1. */
+class NumberedRecord implements SourceRecord {
+  readonly locator: string;
+  readonly defect: SourceRecord['defect'];
+
+  constructor(
+    private readonly record: SourceRecord,
+    private readonly nth: bigint,
+  ) {
+    this.locator = record.locator;
+    this.defect = record.defect;
+  }
+
+  get(field: string): Raw {
+    return field === '$nth' ? this.nth : this.record.get(field);
+  }
+
+  fields(): Iterable<string> {
+    return this.record.fields();
+  }
+
+  payload(leftOut: ReadonlySet<string>): string {
+    return this.record.payload(leftOut);
   }
 }
 

@@ -37,14 +37,27 @@ function digits(bytes: Uint8Array, at: number, count: number): number {
   return value;
 }
 
+const BLANK = 32;
+const T = 84;
+const Z = 90;
+
 /**
  * `YYYY-MM-DD HH:MM:SS[.f{1,6}]` read as UTC, from bytes because this is the hottest contract.
  * @returns microseconds since 2000-01-01T00:00:00Z, or undefined when the text is anything else
  */
 export function parseNaiveTimestamp(bytes: Uint8Array): number | bigint | undefined {
-  const size = bytes.length;
+  return parseUtc(bytes, bytes.length, BLANK);
+}
+
+/** `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; see `parseNaiveTimestamp`. */
+export function parseZuluTimestamp(bytes: Uint8Array): number | bigint | undefined {
+  return bytes[bytes.length - 1] === Z ? parseUtc(bytes, bytes.length - 1, T) : undefined;
+}
+
+/** @param size bytes that count  @param separator what stands between day and time */
+function parseUtc(bytes: Uint8Array, size: number, separator: number): number | bigint | undefined {
   if (size !== 19 && (size < 21 || size > 26)) return undefined;
-  if (bytes[4] !== 45 || bytes[7] !== 45 || bytes[10] !== 32 || bytes[13] !== 58 || bytes[16] !== 58) {
+  if (bytes[4] !== 45 || bytes[7] !== 45 || bytes[10] !== separator || bytes[13] !== 58 || bytes[16] !== 58) {
     return undefined;
   }
   const days = dayNumber(digits(bytes, 0, 4), digits(bytes, 5, 2), digits(bytes, 8, 2));

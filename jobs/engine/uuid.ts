@@ -14,3 +14,18 @@ export function keyOf(system: string, table: string, legacyId: string): Buffer {
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return uuid;
 }
+
+const DASHED = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+const PLAIN = /^[0-9a-f]{32}$/i;
+
+/** The 16 bytes of a UUID in capitals or not, with all of its dashes or none; undefined for any other text. */
+export function parseUuid(text: string): Buffer | undefined {
+  if (!DASHED.test(text) && !PLAIN.test(text)) return undefined;
+  return Buffer.from(text.replaceAll('-', ''), 'hex');
+}
+
+/** The one spelling of a UUID that is stored: small letters, dashes. @param value its bytes, or any spelling of it */
+export function uuidText(value: string | Uint8Array): string {
+  const digits = typeof value === 'string' ? value.replaceAll('-', '') : Buffer.from(value).toString('hex');
+  return digits.toLowerCase().replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

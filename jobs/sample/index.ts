@@ -2,9 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
 import { HARCA_ROWS, writeHarca } from './harca.ts';
+import { INSTANT_SEARCH_ROWS, writeInstantSearch } from './instant-search.ts';
 import { LIGHTNING_TALK_ROWS, writeLightningTalk } from './lightning-talk.ts';
 import { isQuarantined, type SampleManifest, type SampleSystem } from './manifest.ts';
 import { TRDINGER_ROWS, writeTrdinger } from './trdinger.ts';
+import { VOICE_ROLEPLAY_ROWS, writeVoiceRoleplay } from './voice-roleplay.ts';
 
 export type { Hazard, SampleManifest } from './manifest.ts';
 
@@ -13,7 +15,10 @@ export interface SampleOptions {
   out: string;
   /** Same seed and rows, same bytes. A whole number from 0 up. */
   seed: number;
-  /** Table or collection → number of ordinary rows, beside those that each hazard needs. */
+  /**
+   * Table or collection → number of ordinary rows, beside those that each hazard needs. Where two systems have one of a
+   * name, it is of both.
+   */
   rows?: Record<string, number>;
   /** Systems to write; all of them by default. */
   systems?: string[];
@@ -28,6 +33,10 @@ interface System {
 }
 
 const SYSTEMS: Record<string, System> = {
+  'instant-search': {
+    defaults: INSTANT_SEARCH_ROWS,
+    write: (folder, seed, asked) => writeInstantSearch(folder, seed, { ...INSTANT_SEARCH_ROWS, ...asked }),
+  },
   trdinger: {
     defaults: TRDINGER_ROWS,
     write: (folder, seed, asked) => writeTrdinger(folder, seed, { ...TRDINGER_ROWS, ...asked }),
@@ -35,6 +44,10 @@ const SYSTEMS: Record<string, System> = {
   'lightning-talk': {
     defaults: LIGHTNING_TALK_ROWS,
     write: (folder, seed, asked) => writeLightningTalk(folder, seed, { ...LIGHTNING_TALK_ROWS, ...asked }),
+  },
+  'voice-roleplay': {
+    defaults: VOICE_ROLEPLAY_ROWS,
+    write: (folder, seed, asked) => writeVoiceRoleplay(folder, seed, { ...VOICE_ROLEPLAY_ROWS, ...asked }),
   },
   harca: {
     defaults: HARCA_ROWS,
@@ -44,7 +57,8 @@ const SYSTEMS: Record<string, System> = {
 
 /**
  * Writes made-up legacy data with every hazard of docs/hazards.md in it, and a manifest that says where each is:
- * `<out>/trdinger/trdinger.db`, `<out>/lightning-talk/server/data/*.json`, `<out>/harca/**`, `<out>/sample.json`.
+ * `<out>/harca/**`, `<out>/instant-search/app.db`, `<out>/trdinger/trdinger.db`,
+ * `<out>/lightning-talk/server/data/*.json`, `<out>/voice-roleplay/{data,config,app}`, `<out>/sample.json`.
  *
  * Memory does not grow with the number of rows.
  *

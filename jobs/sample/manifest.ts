@@ -6,6 +6,7 @@ export type QuarantineCode =
   | 'BAD_INTEGER'
   | 'BAD_JSON'
   | 'BAD_TIMESTAMP'
+  | 'BAD_UUID'
   | 'BAD_VECTOR'
   | 'DUPLICATE_ID'
   | 'DUPLICATE_KEY'
@@ -18,8 +19,11 @@ export type QuarantineCode =
   | 'MISSING_ID'
   | 'NON_FINITE'
   | 'NUL_CHARACTER'
+  | 'NULL_VALUE'
+  | 'ORPHAN_BOOK'
   | 'ORPHAN_EVENT'
   | 'ORPHAN_EXPERIMENT'
+  | 'ORPHAN_USER'
   | 'SHIFTED_COPY'
   | 'WRONG_STORAGE_CLASS';
 

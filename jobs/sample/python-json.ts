@@ -29,6 +29,30 @@ export function pythonJson(value: PythonValue): string {
 const stringText = (text: string) =>
   JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+/** The text of `json.dumps(value, indent=2, ensure_ascii=False)`, for a value that stands at a depth. */
+export function indentedPythonJson(value: PythonValue, indent = ''): string {
+  if (value instanceof PythonFloat) return floatText(value.value);
+  const inner = `${indent}  `;
+  const block = (open: string, items: string[], close: string) =>
+    items.length === 0
+      ? open + close
+      : `${open}\n${items.map((item) => inner + item).join(',\n')}\n${indent}${close}`;
+  if (Array.isArray(value)) {
+    return block(
+      '[',
+      value.map((each) => indentedPythonJson(each, inner)),
+      ']',
+    );
+  }
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(
+      ([key, member]) => `${JSON.stringify(key)}: ${indentedPythonJson(member, inner)}`,
+    );
+    return block('{', members, '}');
+  }
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
 /** Python's `repr`: the shortest digits that read back, with an exponent below 1e-4 and from 1e16 on. */
 function floatText(value: number): string {
   if (!Number.isFinite(value)) return String(value);

@@ -1,8 +1,8 @@
 import type { Mark } from './manifest.ts';
 import { float, pythonJson } from './python-json.ts';
 import { type Random, random } from './random.ts';
+import type { SqliteSample, Value } from './sqlite-store.ts';
 import type { TrdingerTable } from './trdinger-schema.ts';
-import type { TrdingerStore, Value } from './trdinger-store.ts';
 import {
   BTC,
   basePrice,
@@ -21,6 +21,8 @@ import {
   serverTime,
   tradeHistory,
 } from './trdinger-values.ts';
+
+type TrdingerStore = SqliteSample<TrdingerTable>;
 
 /** Planted rows lie between the last ordinary row and their own collection on 12 June. */
 const day = (ofJune: number, hour = 0): number => Date.UTC(2025, 5, ofJune, hour);

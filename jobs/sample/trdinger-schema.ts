@@ -1,19 +1,9 @@
-/**
- * The DDL of `trdinger.db` as SQLAlchemy 2.0's create-all writes it (state of June 2025): its layout, blanks at line
- * ends included, and its order. `sqlite_master` of a legacy file holds these very texts.
- */
-export interface LegacyTable {
-  readonly name: string;
-  readonly columns: readonly string[];
-  /** Table constraints after the columns. */
-  readonly constraints: readonly string[];
-  /** `[name, columns]`; the names that start with `uq_` are unique. */
-  readonly indexes: readonly (readonly [name: string, columns: string])[];
-}
+import type { LegacyTable } from './sqlalchemy.ts';
 
 const CREATED = 'created_at DATETIME DEFAULT (CURRENT_TIMESTAMP)';
 const UPDATED = 'updated_at DATETIME DEFAULT (CURRENT_TIMESTAMP)';
 
+/** The tables of `trdinger.db` (state of June 2025), in the order in which SQLAlchemy 2.0 makes them. */
 export const TRDINGER_TABLES = [
   {
     name: 'ohlcv_data',
@@ -228,14 +218,3 @@ export const TRDINGER_TABLES = [
 ] as const satisfies readonly LegacyTable[];
 
 export type TrdingerTable = (typeof TRDINGER_TABLES)[number]['name'];
-
-export function createTable({ name, columns, constraints }: LegacyTable): string {
-  return `CREATE TABLE ${name} (\n\t${[...columns, 'PRIMARY KEY (id)', ...constraints].join(', \n\t')}\n)`;
-}
-
-export function createIndexes({ name, indexes }: LegacyTable): string[] {
-  return indexes.map(
-    ([index, columns]) =>
-      `CREATE ${index.startsWith('uq_') ? 'UNIQUE ' : ''}INDEX ${index} ON ${name} (${columns})`,
-  );
-}

@@ -32,6 +32,8 @@ interface Piece {
 export class JsonCollection implements UnorderedReader {
   readonly missingIsNotNull = true;
   #handle: { readonly file: number; readonly of: FileHandle } | undefined;
+  /** Members whose key an earlier one of the same object has, as `file at`: their locators say so. */
+  readonly #repeated = new Set<string>();
   /** What was read again last: parts of one document are often asked for one after the other. */
   #last: { readonly piece: Piece; readonly records: readonly Found[] } | undefined;
 
@@ -51,10 +53,15 @@ export class JsonCollection implements UnorderedReader {
         if (wanted.length > 0) yield wanted;
         continue;
       }
+      const keys = new Set<string>();
       for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
         const block: Found[] = [];
         for (const record of pieces) {
           const { offset, length, key, ordinal: at } = record;
+          if (key !== undefined) {
+            if (keys.has(key)) this.#repeated.add(`${file} ${at}`);
+            keys.add(key);
+          }
           const parsed = parseRecord(record);
           for (const found of this.#expand(
             { file, offset, length, key, at },
@@ -137,7 +144,7 @@ export class JsonCollection implements UnorderedReader {
       if (object && object.size > 0) {
         return object.keys.map((key, part) => {
           const locator = `${name} ${key.replaceAll('\0', '\\0')}`;
-          return new JsonPart(locator, object, part, defectOf(issues), place(part));
+          return new JsonPart(locator, name, object, part, defectOf(issues), place(part));
         });
       }
     }
@@ -150,11 +157,12 @@ export class JsonCollection implements UnorderedReader {
     } else {
       const at =
         records === 'members' ? JSON.stringify(piece.key) : records === 'elements' ? piece.at : undefined;
+      const repeated = this.#repeated.has(`${piece.file} ${piece.at}`) ? ` at byte ${piece.offset}` : '';
       documents.push({
         key: piece.key,
         value,
         path: '$',
-        locator: at === undefined ? name : `${name}[${at}]`,
+        locator: at === undefined ? name : `${name}[${at}]${repeated}`,
       });
     }
     const found: Found[] = [];

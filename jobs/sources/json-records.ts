@@ -81,10 +81,11 @@ export class JsonElement implements SourceRecord {
 const memberOf = (value: JsonValue, name: string): Raw =>
   value instanceof JsonObject ? value.get(name) : undefined;
 
-/** A member of the one document that holds all records: fields `key` and `value`, and the document's members by name. */
+/** A member of the one document that holds all records: fields `key`, `value`, `$file`, and the document's members by name. */
 export class JsonPart implements SourceRecord {
   constructor(
     readonly locator: string,
+    private readonly file: string,
     private readonly document: JsonObject,
     private readonly part: number,
     readonly defect: SourceRecord['defect'],
@@ -94,6 +95,7 @@ export class JsonPart implements SourceRecord {
   get(field: string): Raw {
     if (field === 'key') return this.document.keys[this.part];
     if (field === 'value') return this.document.values[this.part];
+    if (field === '$file') return this.file;
     return this.document.get(field);
   }
 
@@ -101,9 +103,9 @@ export class JsonPart implements SourceRecord {
     return ['key', 'value'];
   }
 
-  payload(): string {
+  payload(leftOut: ReadonlySet<string>): string {
     const key = this.document.keys[this.part]!;
-    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), new Set());
+    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), leftOut);
   }
 }
 

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { matchesPattern } from './file-pattern.ts';
 import { collectionFiles, reasonOf, refusal } from './json-layout.ts';
 
 /** The `--source` options of a command: folders with one folder a system, and stores named one by one. */
@@ -167,13 +168,14 @@ function aroundOf(root: string, paths: readonly string[]): Pick<LocatedStore, 'a
 const holdsAny = (layout: JsonLayout, files: readonly string[]) =>
   Object.values(layout.collections).some((collection) => collectionFiles(collection, files).length > 0);
 
-/** All files beneath a folder but those in folders named in `skip`. */
+/** All files beneath a folder but those in folders whose names match a pattern of `skip`. */
 async function walk(folder: string, skip: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      if (!skip.includes(entry.name)) found.push(...(await walk(path, skip)));
+      const isSkipped = skip.some((pattern) => matchesPattern(pattern, entry.name));
+      if (!isSkipped) found.push(...(await walk(path, skip)));
     } else if (entry.isFile()) {
       found.push(path);
     }

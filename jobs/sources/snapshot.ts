@@ -18,11 +18,12 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import { z } from 'zod';
-import type { SourceLayout } from '../engine/mapping.ts';
+import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { copyDatabase } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readOnlyUri } from './sqlite.ts';
+import { definitionsIn, isNamed } from './sqlite-tables.ts';
 
 /** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
 export interface Manifest {
@@ -94,7 +95,7 @@ export async function takeSnapshot(
       files.push(...(await copyDatabase(layout.database!, store.database, join(draft, 'files'))));
     }
     const digest = digestOf(files);
-    const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout.file));
+    const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout));
     const around = store.around && (await hashesOf(store.around.root, store.around.files));
     const manifest: Manifest = {
       system,
@@ -318,8 +319,12 @@ const SQLITE_MAGIC = 'SQLite format 3\0';
  *
  * @returns the second copy, if there is one
  */
-async function foldSqlite(store: LocatedStore, draft: string, name: string): Promise<string | undefined> {
-  const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? name;
+async function foldSqlite(
+  store: LocatedStore,
+  draft: string,
+  layout: SqliteLayout,
+): Promise<string | undefined> {
+  const main = store.files.find((file) => !/-(wal|journal)$/.test(file)) ?? layout.file;
   const copy = join(draft, 'files', main);
   const original = join(store.root, main);
   const header = Buffer.alloc(100);
@@ -355,11 +360,27 @@ async function foldSqlite(store: LocatedStore, draft: string, name: string): Pro
     });
     await chmod(opened, 0o400);
   }
-  withDatabase(readOnlyUri(opened), original, (db) => {
-    const [{ quick_check: found }] = db.prepare('pragma quick_check(1)').all() as [{ quick_check: string }];
-    if (found !== 'ok') throw new Error(found);
-  });
+  withDatabase(readOnlyUri(opened), original, (db) => checkTables(db, Object.keys(layout.notSource ?? {})));
   return opened === copy ? undefined : opened;
+}
+
+/**
+ * Every table is whole. A search index that nobody will read may be broken, which SQLite reports of the whole file: then
+ * each of the other tables has to be well by itself.
+ * @throws Error that says what is broken
+ */
+function checkTables(db: Database.Database, notSource: readonly string[]): void {
+  const check = (argument: string) => {
+    const [[found]] = db.prepare(`pragma quick_check(${argument})`).raw(true).all() as unknown as [[string]];
+    if (found !== 'ok') throw new Error(found);
+  };
+  try {
+    check('1');
+  } catch (error) {
+    const tables = definitionsIn(db).filter(({ type }) => type === 'table');
+    if (!tables.some(({ name }) => isNamed(name, notSource))) throw error;
+    for (const { name } of tables) if (!isNamed(name, notSource)) check(`'${name.replaceAll("'", "''")}'`);
+  }
 }
 
 function withDatabase(file: string, original: string, use: (db: Database.Database) => void): void {

@@ -2,6 +2,8 @@ import Database from 'libsql';
 import { JsonNumber } from './json-value.ts';
 import { pythonJson } from './json-write.ts';
 import type { Raw } from './source.ts';
+import { readOnlyUri } from './sqlite.ts';
+import { definitionsIn, otherTables } from './sqlite-tables.ts';
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;
@@ -19,19 +21,36 @@ export class SqliteWriter {
   readonly #tables = new Map<string, { columns: readonly string[]; insert: Database.Statement }>();
   /** What is made when the rows are there. */
   readonly #later: string[] = [];
+  /** Tables whose rows are those of the legacy file. */
+  readonly #copied: readonly string[];
 
   /**
    * @param file must not exist
    * @param like a file that is only read
    * @param tables the tables that are wanted
+   * @param notSource tables that belong to the store all the same: ordinary ones come with their rows, virtual ones are
+   *   made, and filled by the triggers that keep them up
    */
-  constructor(file: string, like: string, tables: readonly string[]) {
+  constructor(
+    file: string,
+    private readonly like: string,
+    tables: readonly string[],
+    notSource: readonly string[] = [],
+  ) {
+    const definitions = definitionsOf(like);
+    const { ordinary, virtual } = otherTables(definitions, notSource);
+    this.#copied = ordinary;
+    const wanted = [...tables, ...ordinary, ...virtual];
     this.#db = new Database(file);
     this.#db.exec('pragma journal_mode = off; pragma synchronous = off; pragma foreign_keys = off');
-    for (const { tbl_name, type, sql } of definitionsIn(like)) {
-      if (!tables.includes(tbl_name)) continue;
+    for (const { table, type, sql } of definitions) {
+      if (!wanted.includes(table)) continue;
       // A unique index says which row it refuses only while the rows come in.
-      if (type === 'table' || /^create unique/i.test(sql)) this.#db.exec(sql);
+      const atOnce =
+        type === 'table' ||
+        /^create unique/i.test(sql) ||
+        (type === 'trigger' && virtual.some((name) => sql.includes(name)));
+      if (atOnce) this.#db.exec(sql);
       else this.#later.push(sql);
     }
     for (const table of tables) {
@@ -77,6 +96,13 @@ export class SqliteWriter {
 
   finish(): void {
     this.#db.exec('commit');
+    if (this.#copied.length > 0) {
+      this.#db.exec(`attach ${literal(readOnlyUri(this.like))} as legacy`);
+      for (const table of this.#copied) {
+        this.#db.exec(`insert into main.${quote(table)} select * from legacy.${quote(table)}`);
+      }
+      this.#db.exec('detach legacy');
+    }
     for (const sql of this.#later) this.#db.exec(sql);
     this.close();
   }
@@ -86,21 +112,10 @@ export class SqliteWriter {
   }
 }
 
-interface Definition {
-  readonly type: string;
-  readonly tbl_name: string;
-  readonly sql: string;
-}
-
-function definitionsIn(file: string): Definition[] {
-  const db = new Database(file, { readonly: true });
+function definitionsOf(file: string): ReturnType<typeof definitionsIn> {
+  const db = new Database(readOnlyUri(file));
   try {
-    return db
-      .prepare(
-        `select type, tbl_name, sql from sqlite_master
-         where sql is not null and name not like 'sqlite\\_%' escape '\\' order by type <> 'table', rowid`,
-      )
-      .all() as Definition[];
+    return definitionsIn(db);
   } finally {
     db.close();
   }

@@ -46,17 +46,18 @@ export class SqliteStore {
     this.#db.close();
   }
 
-  /** Tables and their columns, without SQLite's own. */
+  /** Tables and their columns, without SQLite's own. A virtual table is not asked for its columns: it may be broken. */
   tables(): Map<string, string[]> {
-    const names =
-      this.query(`select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'
-                              order by name`);
+    const tables = this.query(`select name, sql like 'create virtual%' from sqlite_master
+                  where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name`);
     return new Map(
-      names.map(([name]) => [
+      tables.map(([name, virtual]) => [
         String(name),
-        this.query(`select name from pragma_table_info(${literal(String(name))})`).map(([column]) =>
-          String(column),
-        ),
+        virtual
+          ? []
+          : this.query(`select name from pragma_table_info(${literal(String(name))})`).map(([column]) =>
+              String(column),
+            ),
       ]),
     );
   }
@@ -159,7 +160,8 @@ export class SqliteReader implements OrderedReader {
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
-    const order = [...this.#order.by.map(quote), 'rowid'].join(', ');
+    const by = this.#order.by.map((each) => (typeof each === 'string' ? quote(each) : each.sql));
+    const order = [...by, 'rowid'].join(', ');
     let skip = from;
     let block: SourceRecord[] = [];
     for (const { where, values, count } of stretchesOf(this.db, this.entity, this.#order, this.count)) {

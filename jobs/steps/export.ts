@@ -168,6 +168,7 @@ async function prove(
           entity: mapping.entity,
           leftOut: leftOut(mapping.leftOut),
         })),
+        notSource: Object.keys(system.source.notSource ?? {}),
         setAside: (entity) => locators.get(entity)!.map(rowidOf),
       },
       found,

@@ -8,6 +8,9 @@ export async function indexes(context: StepContext): Promise<void> {
   const { system, dryRun } = context;
   if (dryRun) return;
   await asRole(context, 'owner', async (client) => {
+    for (const [name, value] of Object.entries(system.indexSettings ?? {})) {
+      await client.query('select set_config($1, $2, false)', [name, value]);
+    }
     const edition = await editionOf(client);
     for (const { file, statement } of await afterLoad(system.name, edition)) {
       try {

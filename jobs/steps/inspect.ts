@@ -2,6 +2,7 @@ import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
 import { tableReport } from '../report.ts';
 import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
+import { isNamed } from '../sources/sqlite-tables.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
 import { mib } from './preflight.ts';
@@ -32,9 +33,9 @@ export async function inspect(context: StepContext): Promise<void> {
   let rows = 0;
   await withStore(context, snapshot, async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
-    const notSource = system.source.kind === 'sqlite' ? (system.source.notSource ?? {}) : {};
+    const notSource = system.source.kind === 'sqlite' ? Object.keys(system.source.notSource ?? {}) : [];
     for (const table of open.sqlite?.tables().keys() ?? []) {
-      if (!entities.has(table) && !(table in notSource))
+      if (!entities.has(table) && !isNamed(table, notSource))
         report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
     const parents = new Parents();

@@ -29,7 +29,30 @@ export async function provision(context: StepContext): Promise<void> {
     await client.query(await sqlFile('roles/2-database.sql', names));
     for (const extension of system.extensions)
       await client.query(`create extension if not exists ${ident(extension)}`);
+    for (const [name, value] of Object.entries(system.databaseSettings ?? {})) {
+      await setOfDatabase(client, context, name, value);
+    }
   });
+}
+
+/** SQLSTATE insufficient_privilege. */
+const NOT_ALLOWED = '42501';
+
+/** What only a superuser may set is for whoever runs the server: it makes nothing wrong where it is missing. */
+async function setOfDatabase(
+  client: pg.Client,
+  { system, report }: StepContext,
+  name: string,
+  value: string,
+): Promise<void> {
+  // The name of an extension's setting has two parts.
+  const setting = name.split('.').map(ident).join('.');
+  try {
+    await client.query(`alter database ${ident(system.database)} set ${setting} = ${literal(value)}`);
+  } catch (error) {
+    if ((error as pg.DatabaseError).code !== NOT_ALLOWED) throw error;
+    report.remarks.push(`${name} = ${value} was not set: only a superuser of the server may`);
+  }
 }
 
 /** SQLSTATE object_in_use: a background worker looks into the template for a moment. */

@@ -1,11 +1,21 @@
 import type { SystemMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { harca } from './harca/index.ts';
+import { instantSearch } from './instant-search/index.ts';
 import { lightningTalk } from './lightning-talk/index.ts';
 import { trdinger } from './trdinger/index.ts';
+import { voiceRoleplayAnalytics } from './voice-roleplay/analytics.ts';
+import { voiceRoleplay } from './voice-roleplay/index.ts';
 
 /** Every system that can be migrated. */
-export const SYSTEMS: readonly SystemMapping[] = [harca, lightningTalk, trdinger];
+export const SYSTEMS: readonly SystemMapping[] = [
+  harca,
+  instantSearch,
+  lightningTalk,
+  trdinger,
+  voiceRoleplay,
+  voiceRoleplayAnalytics,
+];
 
 /** The legacy store that a system reads. */
 export const storeOf = (system: SystemMapping): string => system.store ?? system.name;

@@ -58,6 +58,10 @@ const EDITS: Readonly<Record<string, Edit>> = {
     change: inText('modules/document-rag/.cache/vector-store.json', /"content": "/, '"content": "!'),
     updated: ['vector_embeddings_document'],
   },
+  'instant-search': {
+    change: inSqlite('app.db', 'update typing_logs set took_ms = took_ms + 1 where rowid = 7'),
+    updated: ['typing_logs'],
+  },
   trdinger: {
     change: inSqlite('trdinger.db', 'update ohlcv_data set close = close + 1 where id = 7'),
     updated: ['ohlcv_data'],
@@ -65,6 +69,14 @@ const EDITS: Readonly<Record<string, Edit>> = {
   'lightning-talk': {
     change: inText('server/data/talks.json', /"title": "/, '"title": "!'),
     updated: ['talks'],
+  },
+  'voice-roleplay': {
+    change: inText('data/reminder_logs.json', /"success": true/, '"success": false'),
+    updated: ['reminder_logs'],
+  },
+  'voice-roleplay-analytics': {
+    change: inText('data/ml_models/predictions.json', /"model_version": "/, '"model_version": "!'),
+    updated: ['model_predictions'],
   },
 };
 

@@ -108,8 +108,8 @@ async function damaged(
   return source;
 }
 
-const sqlite = (trdinger: string, sql: string) => {
-  const db = new Database(join(trdinger, 'trdinger.db'));
+const sqlite = (folder: string, sql: string, file = 'trdinger.db') => {
+  const db = new Database(join(folder, file));
   db.exec(sql);
   db.close();
 };
@@ -467,7 +467,12 @@ describe('a target that holds other rows', () => {
       const source = await damaged(async (trdinger, data) => {
         sqlite(trdinger, 'delete from strategy_templates where id = 1');
         await writeFile(join(data, 'voting_sessions.json'), '[]');
-        await writeFile(join(trdinger, '../harca/modules/document-rag/.cache/vector-store.json'), '[]');
+        sqlite(join(trdinger, '..', 'instant-search'), 'delete from typing_logs where rowid = 1', 'app.db');
+        await writeFile(join(trdinger, '../voice-roleplay/data/reminder_logs.json'), '[]');
+        const store = new Database(join(trdinger, '../instant-search/app.db'));
+        store.exec('delete from learning_events');
+        store.close();
+        await rm(join(trdinger, '../harca/modules/document-rag/.cache/vector-store.json'));
       });
       const outcome = await cutover(platform, home, 'backup', '--system', name, '--source', source);
       expect(outcome.code).toBe(0);

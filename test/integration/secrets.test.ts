@@ -23,6 +23,9 @@ const PLANTED = [
   'harca/temp/restore_credentials.sh',
   'lightning-talk/server/data/talks.json',
   'lightning-talk/server/data/users.json',
+  // Never opened, so not even a copy of them is anywhere.
+  'voice-roleplay/config/email_config.json',
+  'voice-roleplay/config/notification_config.json',
 ];
 
 describe('secrets of the legacy systems', () => {

@@ -80,6 +80,7 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
       column: 'created_at',
       to: `created_at + interval '1 microsecond'`,
       shown: instant('created_at'),
+      engines: true,
     },
     {
       name: 'a number inside a jsonb',

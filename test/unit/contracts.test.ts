@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as contract from '../../jobs/engine/contracts.ts';
+import type { LegacyRow } from '../../jobs/engine/mapping.ts';
 import { Reject } from '../../jobs/engine/reject.ts';
 import { parseJson } from '../../jobs/sources/json-parse.ts';
 import { JsonNumber, JsonObject } from '../../jobs/sources/json-value.ts';
@@ -20,6 +21,7 @@ describe('null and missing', () => {
     lenientInteger: contract.lenientInteger('f', 'L12'),
     naiveUtc: contract.naiveUtc('f'),
     isoInstant: contract.isoInstant('f', { rule: 'L9', localOffsetMinutes: 540 }),
+    localInstant: contract.localInstant('f', { rule: 'R11', localOffsetMinutes: 540 }),
     json: contract.json('f', { nonFinite: 'H4' }),
   };
 
@@ -228,6 +230,75 @@ describe('times', () => {
     for (const raw of ['tomorrow', number('0'), '2025-02-30T00:00:00Z']) {
       expect(outcome(field, raw)).toBe('BAD_TIMESTAMP');
     }
+  });
+});
+
+describe('a local time in ISO 8601', () => {
+  const field = contract.localInstant('at', { rule: 'R11', localOffsetMinutes: 540 });
+  const noted = (raw: string) => {
+    const scope = scopeOf();
+    return [outcome(field, raw, scope), scope.notes.map(({ rule, path, was }) => [rule, path, was])];
+  };
+
+  it.each([
+    ['2000-01-01T09:00:00', 0],
+    ['2000-01-01T09:00:00.000001', 1],
+    ['2000-01-01T09:00:00.5', 500_000],
+    ['1999-12-31T23:59:59.999999', -32_400_000_001],
+  ])('%s is the usual form', (raw, micros) => {
+    expect(noted(raw)).toEqual([micros, []]);
+  });
+
+  it.each([
+    ['2000-01-01T00:00:00Z', 0],
+    ['2000-01-01T00:00:00.000001+00:00', 1],
+    ['2000-01-01T02:00:00+02:00', 0],
+    ['2000-01-01', -32_400_000_000],
+  ])('%s is noted', (raw, micros) => {
+    expect(noted(raw)).toEqual([micros, [['R11', 'at', raw]]]);
+  });
+
+  it.each(['', 'now', '2025-02-29T00:00:00', '2025-01-01T24:00:00', '2025-01-01 00:00:00', '2025-02-30'])(
+    '%j is none',
+    (raw) => expect(outcome(field, raw)).toBe('BAD_TIMESTAMP'),
+  );
+
+  const back = (text: string | null, notes: LegacyRow['notes'] = []) =>
+    field.legacy!({ text: () => text, notes, nameOf: () => undefined, keyOf: () => undefined });
+
+  it('goes back in the form that Python writes, a noted one as it was while it still fits', () => {
+    expect(back('2000-01-01 00:00:00+00')).toBe('2000-01-01T09:00:00');
+    expect(back('1999-12-31 23:59:59.1+00')).toBe('2000-01-01T08:59:59.100000');
+    expect(back(null)).toBeUndefined();
+    const notes = [{ rule: 'R11', path: 'at', was: '2000-01-01T00:00:00Z' }];
+    expect(back('2000-01-01 00:00:00+00', notes)).toBe('2000-01-01T00:00:00Z');
+    expect(back('2000-01-01 00:00:01+00', notes)).toBe('2000-01-01T09:00:01');
+  });
+});
+
+describe('a score', () => {
+  const field = contract.score('f', { nonFinite: 'R6', outside: 'R7' });
+  const noted = (text: string) => {
+    const scope = scopeOf();
+    return [outcome(field, number(text), scope), ...scope.notes.map(({ rule, was }) => `${rule} ${was}`)];
+  };
+
+  it('within its bounds is any double', () => {
+    for (const text of ['0', '1', '0.1', '1e-3']) expect(noted(text)).toEqual([Number(text)]);
+    expect([outcome(field, null), outcome(field, undefined)]).toEqual([null, null]);
+  });
+
+  it('outside is kept, and noted', () => {
+    expect(noted('1.25')).toEqual([1.25, 'R7 1.25']);
+    expect(noted('-0.5')).toEqual([-0.5, 'R7 -0.5']);
+  });
+
+  it('that is no number of a size is null, and noted', () => {
+    for (const text of ['NaN', 'Infinity', '-Infinity']) expect(noted(text)).toEqual([null, `R6 ${text}`]);
+  });
+
+  it('is no text', () => {
+    expect(outcome(field, '0.5')).toBe('WRONG_TYPE');
   });
 });
 

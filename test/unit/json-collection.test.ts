@@ -67,6 +67,16 @@ describe('the members of an object', () => {
     expect([...found[0]!.fields()]).toEqual(['n']);
   });
 
+  it('of one key are told apart by their place', async () => {
+    const found = await read([await file('{"a": {"n": 1}, "b": {}, "a": {"n": 2}, "a": {"n": 3}}', shape)]);
+    expect(locators(found)).toEqual([
+      'x.json["a"]',
+      'x.json["b"]',
+      'x.json["a"] at byte 30',
+      'x.json["a"] at byte 45',
+    ]);
+  });
+
   it('with a NUL or half a character in a key, or a value that is no object, are defective', async () => {
     const text = '{"a\\u0000b": {}, "\\ud83d": {}, "c": 5, "d": {"t": "\\u0000"}, "e": {}}';
     const found = await read([await file(text, shape)]);

@@ -324,8 +324,8 @@ describe('a damaged file is refused', () => {
 
   test('not there, or a folder', async () => {
     for (const file of [join(folder, 'missing.json'), folder]) {
-      for (const work of [checkJsonFile(file, 'array'), parseJsonFile(file)]) {
-        const error = await refusal(work);
+      for (const work of [() => checkJsonFile(file, 'array'), () => parseJsonFile(file)]) {
+        const error = await refusal(work());
         expect(error.kind).toBe('source');
         expect(error.message).toContain(`${file} cannot be read`);
       }

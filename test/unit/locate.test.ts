@@ -7,6 +7,7 @@ import { CutoverError } from '../../jobs/errors.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
 import { lightningTalk } from '../../jobs/systems/lightning-talk/index.ts';
 import { trdinger } from '../../jobs/systems/trdinger/index.ts';
+import { voiceRoleplay } from '../../jobs/systems/voice-roleplay/index.ts';
 
 const all = mkdtempSync(join(tmpdir(), 'cutover-locate-'));
 afterAll(() => rmSync(all, { recursive: true, force: true }));
@@ -105,6 +106,17 @@ describe('a store of JSON files', () => {
   it('that is there twice is not chosen between', async () => {
     touch(`${DATA}/events.json`, 'legacy/lightning-talk/old/events.json');
     expect((await failure(find(lightningTalk, { folders: ['legacy'] }))).kind).toBe('usage');
+  });
+
+  it('is not what lies in a folder whose name matches a pattern of copies', async () => {
+    touch(
+      'app/data/usage_limits.json',
+      'app/data_backup_20250801/usage_limits.json',
+      'app/config/email_config.json',
+    );
+    const found = await find(voiceRoleplay, { store: 'app' });
+    expect(found.files).toEqual(['data/usage_limits.json']);
+    expect([...found.refused!.keys()]).toEqual(['config/email_config.json']);
   });
 
   it('is no file', async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bigint, text } from '../../jobs/engine/contracts.ts';
+import { bigint, nth, text } from '../../jobs/engine/contracts.ts';
 import { Parents } from '../../jobs/engine/parents.ts';
 import { SortedReader } from '../../jobs/engine/sorted-reader.ts';
 import { random } from '../../jobs/sample/random.ts';
@@ -36,6 +36,47 @@ const values = (record: SourceRecord) => {
   const id = record.get('id');
   return [record.get('name'), id instanceof JsonNumber ? Number(id.text) : id];
 };
+
+describe('records that may repeat', () => {
+  const byNth = mappingOf({ key: ['name', 'n'], fields: [text('name'), nth('n')] });
+  const things = ['b', 'a', 'b', null, 'b', 'a'].map((name, id) => ({ id, name }));
+  const numbers = (records: SourceRecord[]) =>
+    records.map((record) => [...values(record), record.get('$nth')]);
+
+  it('are numbered in the order of the file, wherever a pass begins', async () => {
+    const sorted = await SortedReader.open(
+      await collection(things),
+      byNth,
+      new Parents(),
+      join(folder, 'nth.sort'),
+    );
+    const expected = [
+      [null, 3, 1n],
+      ['a', 1, 1n],
+      ['a', 5, 2n],
+      ['b', 0, 1n],
+      ['b', 2, 2n],
+      ['b', 4, 3n],
+    ];
+    for (const from of [0, 2, 5]) {
+      const records = await all(sorted, from);
+      expect(numbers(records)).toEqual(expected.slice(from));
+      expect(records.map((record) => [...record.fields()])).toEqual(records.map(() => ['id', 'name']));
+    }
+    await sorted.close();
+  });
+
+  it('are not, where no field asks', async () => {
+    const sorted = await SortedReader.open(
+      await collection(things),
+      byName,
+      new Parents(),
+      join(folder, 'no-nth.sort'),
+    );
+    expect((await all(sorted)).map((record) => record.get('$nth'))).toEqual(things.map(() => undefined));
+    await sorted.close();
+  });
+});
 
 describe('a file without an order', () => {
   it('is read in the order of the key: text by its UTF-8, numbers by their value', async () => {

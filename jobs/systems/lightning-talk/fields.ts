@@ -1,5 +1,5 @@
-import { describe, isoInstant, storableJson, stringOf, text } from '../../engine/contracts.ts';
-import { asJsonValue, legacyJson, noted } from '../../engine/legacy.ts';
+import { describe, isoInstant, membersOf, storableJson, stringOf, text } from '../../engine/contracts.ts';
+import { legacyJson, noted } from '../../engine/legacy.ts';
 import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
@@ -90,19 +90,6 @@ export function status(known: readonly string[]): Field {
   };
 }
 
-/** A column whose value is one member of a nested object. A missing object has no members. */
-export function member(object: string, name: string, inner: Field): Field {
-  return {
-    ...inner,
-    from: object,
-    convert: (raw, scope) => inner.convert(membersOf(raw, object)?.get(name), scope),
-    legacy(row) {
-      const value = asJsonValue(inner.legacy?.(row));
-      return value === undefined ? undefined : new JsonObject([[name, value]]);
-    },
-  };
-}
-
 /** The members of a nested object that have no column of their own, and explicit nulls; empty for an empty object. */
 export function otherMembers(column: string, object: string, known: readonly string[]): Field {
   return {
@@ -121,10 +108,4 @@ export function otherMembers(column: string, object: string, known: readonly str
     },
     legacy: (row) => legacyJson(row, column, object, 'L27'),
   };
-}
-
-function membersOf(raw: Raw, field: string): JsonObject | undefined {
-  if (raw === undefined || raw === null) return undefined;
-  if (raw instanceof JsonObject) return raw;
-  throw new Reject('WRONG_TYPE', field, `${describe(raw)} where an object is expected`);
 }

@@ -1,17 +1,16 @@
-import { bool, integer, json, lenientBool, lenientInteger, reference, text } from '../../engine/contracts.ts';
+import {
+  bool,
+  integer,
+  json,
+  lenientBool,
+  lenientInteger,
+  member,
+  reference,
+  text,
+} from '../../engine/contracts.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
-import {
-  byLegacyId,
-  created,
-  ids,
-  instant,
-  member,
-  oneKeyPerId,
-  otherMembers,
-  status,
-  updated,
-} from './fields.ts';
+import { byLegacyId, created, ids, instant, oneKeyPerId, otherMembers, status, updated } from './fields.ts';
 import {
   averageRating,
   emailKeyField,

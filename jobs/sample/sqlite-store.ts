@@ -1,6 +1,5 @@
 import Database from 'libsql';
 import type { Hazard, Mark } from './manifest.ts';
-import { createIndexes, createTable, TRDINGER_TABLES, type TrdingerTable } from './trdinger-schema.ts';
 
 /** A bound value; a Buffer is the exact bytes of a TEXT, whether they are UTF-8 or not. */
 export type Value = string | number | null | Buffer;
@@ -8,13 +7,15 @@ export type Value = string | number | null | Buffer;
 /** Rows a statement; more are not faster. */
 const ROWS_A_STATEMENT = 20;
 
-/** The legacy database while it is made. All of it is one transaction; indexes are built after a table's rows. */
-export class TrdingerStore {
-  readonly rows: Record<string, number> = {};
+/** A legacy database while it is made. All of it is one transaction. */
+export class SqliteSample<Table extends string> {
   readonly hazards: Hazard[] = [];
   readonly #db: Database.Database;
 
-  constructor(file: string) {
+  constructor(
+    file: string,
+    private readonly system: string,
+  ) {
     this.#db = new Database(file);
     // The legacy program did not enforce foreign keys, this driver would. The file is new: no journal could save anything.
     this.#db.exec('PRAGMA foreign_keys = OFF; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
@@ -22,14 +23,11 @@ export class TrdingerStore {
     this.#db.exec('PRAGMA temp_store = FILE; PRAGMA cache_size = -16384; BEGIN');
   }
 
-  /** Makes the tables in the legacy order, `fill` puts the rows into each. */
-  build(fill: (table: TrdingerTable) => void): void {
-    for (const table of TRDINGER_TABLES) {
-      this.#db.exec(createTable(table));
-      fill(table.name);
-      for (const index of createIndexes(table)) this.#db.exec(index);
-      this.rows[table.name] = this.lastId(table.name);
-    }
+  execute(sql: string): void {
+    this.#db.exec(sql);
+  }
+
+  commit(): void {
     this.#db.exec('COMMIT');
   }
 
@@ -37,9 +35,18 @@ export class TrdingerStore {
     this.#db.close();
   }
 
-  /** The highest id of a table, which is also its number of rows; 0 for none. */
-  lastId(table: TrdingerTable): number {
-    return (this.#db.prepare(`SELECT coalesce(max(id), 0) AS id FROM ${table}`).get() as { id: number }).id;
+  /** The highest rowid of a table; 0 for none. */
+  lastId(table: Table): number {
+    return this.#number(`SELECT coalesce(max(rowid), 0) FROM ${table}`);
+  }
+
+  count(table: Table): number {
+    return this.#number(`SELECT count(*) FROM ${table}`);
+  }
+
+  #number(sql: string): number {
+    const [n] = this.#db.prepare(sql).raw(true).get() as unknown as [number];
+    return n;
   }
 
   /**
@@ -49,7 +56,7 @@ export class TrdingerStore {
    * @param columns names of the values in `rows`
    */
   addMany(
-    table: TrdingerTable,
+    table: Table,
     shared: Record<string, Value>,
     columns: readonly string[],
     rows: Iterable<Value[]>,
@@ -78,7 +85,7 @@ export class TrdingerStore {
   }
 
   /** Adds one row and notes what it shows. */
-  add(table: TrdingerTable, row: Record<string, Value>, ...marks: Mark[]): void {
+  add(table: Table, row: Record<string, Value>, ...marks: Mark[]): void {
     const columns = Object.keys(row);
     const places = Object.values(row).map((value) => (Buffer.isBuffer(value) ? 'CAST(? AS TEXT)' : '?'));
     const { lastInsertRowid } = this.#db
@@ -88,6 +95,6 @@ export class TrdingerStore {
   }
 
   mark(entity: string, locator: string, [id, outcome, what]: Mark): void {
-    this.hazards.push({ id, system: 'trdinger', entity, locator, what, outcome });
+    this.hazards.push({ id, system: this.system, entity, locator, what, outcome });
   }
 }

@@ -1,0 +1,246 @@
+import {
+  json,
+  localInstant,
+  reference,
+  score as scoreBetween,
+  stringOf,
+  text,
+} from '../../engine/contracts.ts';
+import { encodeJsonb } from '../../engine/jsonb.ts';
+import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engine/mapping.ts';
+import * as pg from '../../engine/pg-types.ts';
+import { Reject } from '../../engine/reject.ts';
+import { JsonNumber, JsonObject, type JsonValue } from '../../sources/json-value.ts';
+import type { Raw } from '../../sources/source.ts';
+import { HOST_ZONE } from './layout.ts';
+
+/** Names under which settings could hold credentials; they are left out of every table, report and quarantine (R17). */
+export const CREDENTIALS = Object.fromEntries(
+  [
+    'password',
+    'smtp_password',
+    'email_password',
+    'sender_password',
+    'api_key',
+    'apiKey',
+    'secret',
+    'secret_key',
+    'client_secret',
+    'token',
+    'access_token',
+    'refresh_token',
+    'webhook_url',
+  ].map((name) => [name, 'a credential']),
+);
+
+/** R10: a time without an offset is the host's; R11: one with an offset, or a date alone, is noted. */
+export const time = (column: string, from: string = column, nullable = false): Field =>
+  localInstant(column, {
+    from,
+    nullable,
+    rule: 'R11',
+    localOffsetMinutes: HOST_ZONE.offsetMinutes,
+    hazards: ['R10', 'R11'],
+  });
+
+/** R6, R7: a share of one. */
+export const score = (column: string, nonFinite = 'R6', from: string = column): Field =>
+  scoreBetween(column, { from, nonFinite, outside: 'R7', hazards: [nonFinite, 'R7'] });
+
+/** A number of any size; Cohen's d has no bounds. */
+export const anyNumber = (column: string): Field =>
+  scoreBetween(column, {
+    nonFinite: 'X4',
+    outside: 'R7',
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+    hazards: ['X4'],
+  });
+
+/** Name of the file that the record is in. */
+export const sourceFile: Field = { ...text('source_file', { from: '$file' }), legacy: undefined };
+
+/** What the web client sends as the id of a user: the type of customer that they talk to. */
+const CUSTOMER_TYPES = [
+  'analytical',
+  'decisive',
+  'collaborative',
+  'skeptical',
+  'driver',
+  'expressive',
+  'amiable',
+];
+
+/** The plan's length of an id. */
+const USUAL_LENGTH = 50;
+
+/** Why an id is hardly one person's own; undefined for one that may be. */
+export function suspicion(id: string): string | undefined {
+  if (id === '') return 'empty';
+  if (CUSTOMER_TYPES.includes(id.toLowerCase())) return 'a type of customer';
+  if ([...id].length > USUAL_LENGTH) return `${[...id].length} characters`;
+  if (id.includes('@')) return 'an e-mail address';
+  return undefined;
+}
+
+/** The key of the record is who it belongs to. R1: any text is an id; R2: `user_id` within the record may say otherwise. */
+export const userId: Field = (() => {
+  const base = text('user_id', { from: '$key', hazards: ['R1', 'R2'] });
+  return {
+    ...base,
+    convert(raw, scope) {
+      const id = stringOf(base.convert(raw, scope) as string, '$key');
+      const doubt = suspicion(id);
+      if (doubt !== undefined) scope.note('R1', 'user_id', doubt);
+      return id;
+    },
+  };
+})();
+
+/** R2: noted once, with the limits; the value itself is the key's. */
+export const limitsUserId: Field = {
+  ...text('user_id', { from: '$key', hazards: ['R2'] }),
+  convert(raw, scope) {
+    const id = stringOf(raw, '$key');
+    const inner = scope.raw('user_id');
+    if (inner !== id) scope.note('R2', 'user_id', shown(inner));
+    if (scope.parent('users', id) === undefined) throw new Reject('ORPHAN_USER', '$key', `no user ${id}`);
+    return id;
+  },
+};
+
+/** The record around the session names its user. */
+export const sessionUser: Field = {
+  ...reference('user_id', pg.text, {
+    from: '$key',
+    parents: 'users',
+    stored: 'text',
+    orphan: { reject: 'ORPHAN_USER' },
+    hazards: ['R2'],
+  }),
+  legacy: undefined,
+};
+
+function shown(raw: Raw): string {
+  if (raw === undefined) return 'missing';
+  if (raw instanceof JsonNumber) return raw.text;
+  return typeof raw === 'string' && raw.isWellFormed() && !raw.includes('\0') ? raw : 'not storable';
+}
+
+/** R3: the application has '' for nothing. */
+export function emptyIsNull(column: string): Field {
+  const base = text(column, { nullable: true, hazards: ['R3'] });
+  return {
+    ...base,
+    aggregate: undefined,
+    convert(raw, scope) {
+      return raw === '' ? null : base.convert(raw, scope);
+    },
+    legacy: (row) => row.text(column) ?? '',
+  };
+}
+
+const jsonOf = (value: JsonValue) => encodeJsonb(value);
+const whole = (value: number) => new JsonNumber(String(value));
+
+/** What the application takes for reminder settings that are not there (R5). */
+export const REMINDER_DEFAULTS = new JsonObject([
+  ['email_enabled', true],
+  ['email_address', ''],
+  ['user_name', ''],
+  ['reminder_days', [3, 1, 0].map(whole)],
+  ['timezone', 'Asia/Tokyo'],
+  ['enable_shame_system', false],
+]);
+
+/** A document with the application's default where it is missing (R5). */
+export const documentOr = (column: string, value: JsonValue, from: string = column): Field =>
+  json(column, { from, missing: jsonOf(value), nonFinite: 'R6', hazards: ['R5', 'R6'] });
+
+export const document = (column: string, nonFinite = 'X4'): Field =>
+  json(column, { nullable: true, nonFinite, hazards: ['X4'] });
+
+/** Of a key that one object has twice, Python's reader, and so the application, took the last (R21). */
+export function lastCounts(_first: KeyedRow, _second: KeyedRow, identical: boolean): DuplicateVerdict {
+  return { winner: 'second', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_KEY' }, rule: 'R21' };
+}
+
+/** R9: a user's session that is there twice. */
+export function oneSession(_first: KeyedRow, _second: KeyedRow, identical: boolean): DuplicateVerdict {
+  return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_KEY' }, rule: 'R9' };
+}
+
+/** R16: the key in the file, or the test's own id; without either nobody could find it again. */
+export const testId: Field = {
+  column: 'test_id',
+  from: 'test_id',
+  type: pg.text,
+  stored: 'text',
+  nullable: false,
+  hazards: ['R16'],
+  convert(raw, scope) {
+    const key = scope.raw('$key');
+    const id = key ?? raw;
+    if (id === undefined || id === null || id === '') throw new Reject('MISSING_ID', 'test_id', 'no test_id');
+    const own = stringOf(id, 'test_id');
+    if (key !== undefined && raw !== undefined && raw !== key) scope.note('R16', 'test_id', shown(raw));
+    return own;
+  },
+};
+
+/** R16: one test in two files. */
+export function oneTest(first: KeyedRow, second: KeyedRow): DuplicateVerdict {
+  const none: ReadonlySet<string> = new Set();
+  const identical = first.record.payload(none) === second.record.payload(none);
+  return {
+    winner: 'first',
+    loser: identical ? 'merge' : { quarantine: 'DUPLICATE_ID' },
+    rule: 'R16',
+    identical,
+  };
+}
+
+/** R14: a log may outlive its user. */
+export const loggedUser: Field = (() => {
+  const base = text('user_id', { hazards: ['R14'] });
+  return {
+    ...base,
+    convert(raw, scope) {
+      const id = stringOf(base.convert(raw, scope) as string, 'user_id');
+      if (scope.parent('users', id) === undefined) scope.note('R14', 'user_id', id === '' ? "''" : id);
+      return id;
+    },
+  };
+})();
+
+/** A name that is hardly anything but a credential's; `max_tokens` is none. */
+const CREDENTIAL = /passw|passphrase|secret|credential|webhook|private_?key|api_?key|(^|[^s])token$/i;
+
+/** A value without the members of its objects that are named like credentials. */
+function withoutCredentials(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  if (!(value instanceof JsonObject)) return value;
+  const kept = [...value].filter(([name]) => !CREDENTIAL.test(name));
+  return new JsonObject(kept.map(([name, member]) => [name, withoutCredentials(member)]));
+}
+
+/** R17: a setting that is named like a credential has no value here, and no member of another that is named so is kept. */
+export const settingValue: Field = (() => {
+  const base = json('value', { nullable: true, nonFinite: 'X4', hazards: ['R17', 'X4'] });
+  return {
+    ...base,
+    convert(raw, scope) {
+      const key = scope.raw('key');
+      if (typeof key === 'string' && CREDENTIAL.test(key)) {
+        scope.note('R17', key, 'a credential, left out');
+        return null;
+      }
+      return base.convert(raw === undefined ? raw : withoutCredentials(raw as JsonValue), scope);
+    },
+  };
+})();
+
+/** A name for the table whose rows users are, for those that belong to them. */
+export const USERS: NonNullable<TableMapping['parents']> = [
+  { as: 'users', by: (row) => String(row('user_id')), key: 'user_id' },
+];
