@@ -18,6 +18,8 @@ export async function reindex(context: StepContext): Promise<void> {
     // A load would wait for every index, and each rebuild for every batch.
     await shareTarget(guard);
     await asRole(context, 'owner', async (client) => {
+      for (const [name, value] of Object.entries(system.indexSettings ?? {}))
+        await client.query('select set_config($1, $2, false)', [name, value]);
       const tables = system.tables.map(({ table }) => `public.${ident(table)}`);
       for (const index of await indexesOf(client, tables, `i.relname ~ '${LEFT_OVER}' and not indisvalid`)) {
         await client.query(`drop index concurrently ${index}`);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { roleName, urlFor, withConnection } from '../../jobs/database.ts';
 import type { Hazard, SampleManifest } from '../../jobs/sample/index.ts';
 import { Secrets } from '../../jobs/secrets.ts';
-import { asAdmin, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
+import { asAdmin, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
 
 const platform = inject('platform');
 const query = <R extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
@@ -404,7 +404,7 @@ describe('harca', () => {
         insert into vector_embeddings (store, legacy_key, dimensions, content, model, source_model, metadata, embedding)
         select 'cache', '${model} ' || n, ${dimensions}, 'text ' || n, '${model}', '${model}',
           jsonb_build_object('n', n, 'tags', jsonb_build_array('every-' || n % 100)),
-          (select array_agg(each + 0.4 * (random() - 0.5 + 0 * n) order by i)::vector
+          (select array_agg(each + 0.8 * (random() - 0.5 + 0 * n) order by i)::vector
            from unnest(at) with ordinality as e (each, i))
         from generate_series(1, ${rows}) as n join centres on c = n % ${centres}`);
 
@@ -466,7 +466,7 @@ describe('harca', () => {
     });
 
     it('finds at least 95 of 100 of the true nearest, in half precision too', async () => {
-      expect(await recall('clustered', 50)).toBeGreaterThanOrEqual(0.95);
+      expect(await recall('clustered', 100)).toBeGreaterThanOrEqual(0.95);
       expect(await recall('large', 10)).toBeGreaterThanOrEqual(0.95);
       expect(await recall('few', 20)).toBe(1);
     });
@@ -485,7 +485,7 @@ describe('harca', () => {
       await query(`update vector_indexes set wanted = 'ivfflat' where model = 'clustered'`);
       expect(await build()).toBe(1);
       expect(await indexes('clustered')).toMatchObject([{ kind: 'ivfflat', lists: 20 }]);
-      expect(await recall('clustered', 50)).toBeGreaterThanOrEqual(0.95);
+      expect(await recall('clustered', 100)).toBeGreaterThanOrEqual(0.95);
       expect(await told()).toBe('at least 0.95 for every model');
       const [{ index_name: name } = { index_name: '' }] = await query<{ index_name: string }>(
         `select index_name from vector_indexes where model = 'clustered'`,
@@ -549,6 +549,15 @@ describe('harca', () => {
       expect(ids).toEqual([...ids].sort((a, b) => (a.id < b.id ? -1 : 1)));
     });
 
+    it('goes on after every index was built anew', async () => {
+      // Which takes long for many rows.
+      await query(`update vector_indexes set wanted = 'exact' where model = 'clustered'`);
+      expect(await build()).toBe(0);
+      expect(await cutover(platform, home, 'reindex', '--system', 'harca')).toMatchObject({ code: 0 });
+      expect(await recall('large', 10)).toBeGreaterThanOrEqual(0.95);
+      expect(await build()).toBe(0);
+    });
+
     it('loses its index with its rows', async () => {
       await query(`update vector_indexes set wanted = null where model = 'large'`);
       await query(`delete from vector_embeddings where model = 'large' and (metadata ->> 'n')::int > 500`);
@@ -557,7 +566,7 @@ describe('harca', () => {
       await query(`delete from vector_embeddings where model = 'large'`);
       expect(await build()).toBe(0);
       expect(await indexes('large')).toEqual([]);
-      expect(await query(`select 1 from pg_class where relname ~ '^vector_[0-9a-f]{16}$'`)).toHaveLength(1);
+      expect(await query(`select 1 from pg_class where relname ~ '^vector_[0-9a-f]{16}$'`)).toEqual([]);
     });
   });
 });

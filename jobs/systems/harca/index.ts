@@ -30,6 +30,9 @@ export const harca: SystemMapping = {
   rolePrefix: 'harca',
   server: 'postgres',
   extensions: ['vector'],
+  // Vector indexes insist on their memory, and take no more of it than they need; but workers would share all of it through
+  // /dev/shm, which containers keep small. `build_vector_indexes` has settings of its own for each index.
+  indexSettings: { maintenance_work_mem: '2GB', max_parallel_maintenance_workers: '0' },
   source: {
     kind: 'json',
     root: 'named',
