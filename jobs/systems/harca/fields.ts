@@ -54,19 +54,3 @@ export function epochMillis(column: string, from: string): Field {
     },
   };
 }
-
-/** The sixteen bytes of a UUID in its usual spelling. */
-export function uuid(column: string, from = column): Field {
-  return {
-    column,
-    from,
-    type: pg.uuid,
-    stored: 'text',
-    nullable: false,
-    convert(raw) {
-      const hex = typeof raw === 'string' ? raw.replaceAll('-', '').toLowerCase() : '';
-      if (!/^[0-9a-f]{32}$/.test(hex)) throw new Reject('BAD_UUID', from, describe(raw));
-      return Buffer.from(hex, 'hex');
-    },
-  };
-}

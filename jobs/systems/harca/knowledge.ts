@@ -3,7 +3,8 @@ import type { RowScope, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
-import { ANYWHERE, CREDENTIALS, instant, nameOf, uuid } from './fields.ts';
+import { uuid } from '../../engine/uuid-contracts.ts';
+import { ANYWHERE, CREDENTIALS, instant, nameOf } from './fields.ts';
 
 const optional = (column: string, from = column) => text(column, { from, nullable: true });
 const document = (column: string) => json(column, { nullable: true, nonFinite: ANYWHERE });
@@ -89,7 +90,7 @@ export const databaseTables: readonly TableMapping[] = [
     extra: 'extra',
     leftOut: CREDENTIALS,
     fields: [
-      uuid('id'),
+      uuid('id', { rule: ANYWHERE }),
       text('operation'),
       count('duration'),
       bool('success', { nullable: true }),
@@ -105,7 +106,7 @@ export const databaseTables: readonly TableMapping[] = [
     extra: 'extra',
     leftOut: CREDENTIALS,
     fields: [
-      uuid('id'),
+      uuid('id', { rule: ANYWHERE }),
       text('model_name'),
       document('config'),
       bool('enabled', { nullable: true }),
