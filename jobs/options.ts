@@ -1,9 +1,10 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
+import { writeReport } from './report.ts';
 import type { SourceOptions } from './sources/locate.ts';
 import { DATABASES, STORES, SYSTEMS } from './systems/index.ts';
 
@@ -97,13 +98,7 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
     }
   }
   for (const url of [postgres, timescale, replica]) {
-    if (url !== undefined && /[?&](sslmode=no-verify|uselibpqcompat=)/.test(url)) {
-      throw new CutoverError(
-        'usage',
-        'a URL switches the verification of certificates off',
-        'Use sslmode=verify-full&sslrootcert=CA.pem.',
-      );
-    }
+    if (url !== undefined) requireVerification(url);
   }
   for (const url of redis?.split(',') ?? []) {
     if (!(/^rediss?:\/\/[^/]+/.test(url) && URL.canParse(url))) {
@@ -146,7 +141,16 @@ export async function platformOf(options: CommonOptions): Promise<Platform> {
 function splitSource(value: string): { name?: string; path: string } {
   const at = value.indexOf('=');
   const name = value.slice(0, at);
-  if (at <= 0 || /[/\\.]/.test(name)) return { path: resolve(value) };
+  const isNamed = at > 0 && !/[/\\.]/.test(name);
+  // Not repeated in the message: it has a password.
+  if (/^\w+:\/\//.test(isNamed ? value.slice(at + 1) : value) && !(isNamed && DATABASES.includes(name))) {
+    throw new CutoverError(
+      'usage',
+      'a --source is a URL, but names no living database of a store',
+      `The databases are ${DATABASES.join(', ')}: --source ${DATABASES[0]}=postgresql://…`,
+    );
+  }
+  if (!isNamed) return { path: resolve(value) };
   return { name, path: resolve(value.slice(at + 1)) };
 }
 
@@ -173,11 +177,24 @@ export function sourcesOf(options: CommonOptions): SourceOptions {
 /** The URL in `NAME=URL`. */
 function databaseUrlOf(name: string, value: string): string {
   const url = value.slice(name.length + 1);
-  if (isPostgresUrl(url)) return url;
+  if (isPostgresUrl(url)) {
+    requireVerification(url);
+    return url;
+  }
   throw new CutoverError(
     'usage',
     `--source ${name}=… is not a URL of a PostgreSQL database`,
     'It looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=CA.pem',
+  );
+}
+
+/** @throws CutoverError `usage` for a URL that lets anybody stand in for the server */
+function requireVerification(url: string): void {
+  if (!/[?&](sslmode=no-verify|uselibpqcompat=)/.test(url)) return;
+  throw new CutoverError(
+    'usage',
+    'a URL switches the verification of certificates off',
+    'Use sslmode=verify-full&sslrootcert=CA.pem.',
   );
 }
 
@@ -224,16 +241,11 @@ export function forgetStart(home: string): Promise<void> {
 
 export async function rememberStart(home: string, options: CommonOptions): Promise<void> {
   const { source, system, quarantineBudget } = options;
-  await mkdir(home, { recursive: true });
   const absolute = source.map((value) => {
     const { name, path } = splitSource(value);
     if (name !== undefined && DATABASES.includes(name)) return value;
     return name === undefined ? path : `${name}=${path}`;
   });
-  await writeFile(
-    join(home, 'start.json'),
-    `${JSON.stringify({ source: absolute, system, quarantineBudget }, null, 2)}\n`,
-    // The URL of a database has a password.
-    { mode: 0o600 },
-  );
+  // The URL of a database has a password.
+  await writeReport(join(home, 'start.json'), { source: absolute, system, quarantineBudget });
 }

@@ -102,7 +102,7 @@ function compareSchemas(db: Database.Database, pair: SqlitePair, others: OtherTa
   const sources = pair.tables.map(({ entity }) => entity);
   const known = new Set([...sources, ...others.ordinary, ...others.virtual]);
   // Made by the virtual table's own module, as it needs them.
-  const isShadow = (table: string) => others.virtual.some((name) => table.startsWith(`${name}_`));
+  const isShadow = (table: string) => others.shadows.includes(table);
   const definitions = (schema: string) =>
     new Map(
       (

@@ -42,7 +42,9 @@ export class RowConverter {
     this.types = [...this.#fields.map((field) => field.type), jsonb];
     this.keyOrder = keys.map((field) => field.type.order!);
     this.leftOut = new Set(Object.keys(mapping.leftOut ?? {}));
-    this.#known = new Set(mapping.fields.flatMap((field) => field.from ?? []));
+    // `$…` says something about a record; a member of that name is another thing.
+    const named = mapping.fields.flatMap((field) => field.from ?? []);
+    this.#known = new Set(named.filter((name) => !name.startsWith('$')));
     this.#elsewhere = new Set(Object.keys(mapping.elsewhere ?? {}));
     this.#scope = {
       leftOut: this.leftOut,
@@ -103,7 +105,7 @@ export class RowConverter {
       if (this.#known.has(name)) {
         if (this.missingIsNotNull && record.get(name) === null) nulls.push(name);
       } else if (!this.leftOut.has(name) && !this.#elsewhere.has(name)) {
-        const raw = record.get(name);
+        const raw = record.own ? record.own(name) : record.get(name);
         // `$` is ours: a legacy name that begins with it is escaped by another.
         if (raw !== undefined && (raw !== null || this.missingIsNotNull)) {
           unknown.add(name.startsWith('$') ? `$${name}` : name, asJson(raw, name));

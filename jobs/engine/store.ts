@@ -40,7 +40,7 @@ export async function openStore(
   const files = Object.fromEntries(
     Object.entries(layout.collections).map(([name, collection]) => [
       name,
-      collectionFiles(collection, stored).map((file) => ({
+      collectionFiles(layout, collection, stored).map((file) => ({
         ...shapeOf(layout, collection, file),
         name: file,
         path: join(snapshot.folder, file),

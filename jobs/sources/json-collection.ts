@@ -173,7 +173,7 @@ export class JsonCollection implements UnorderedReader {
         found.push(new JsonDocument({ ...around, file: name, bytes: whole, defect }, place(found.length)));
         continue;
       }
-      for (const inner of innerOf(around, each)) {
+      for (const inner of innerOf(around, each, issues, records === 'document')) {
         const defect = inner.defect ?? objectDefect(inner.value, issues, inner.path);
         found.push(new JsonElement({ ...inner, file: name, defect }, around.value, place(found.length)));
       }
@@ -203,11 +203,21 @@ interface Inner extends Around {
   readonly defect?: SourceRecord['defect'];
 }
 
-/** The elements of an array or the members of an object that a record holds under a name. */
-function innerOf(around: Around, name: string): Inner[] {
-  const held = around.value instanceof JsonObject ? around.value.get(name) : undefined;
+/**
+ * The elements of an array or the members of an object that a record holds under a name. Where nobody can say what they
+ * are, one defective record stands for all of them.
+ * @param whole the record is a file of its own: one of another shape is nobody else's to refuse
+ */
+function innerOf(around: Around, name: string, issues: readonly JsonIssue[], whole: boolean): Inner[] {
+  const refused = (defect: SourceRecord['defect']): Inner[] => [{ ...around, index: 0, defect }];
+  if (!(around.value instanceof JsonObject)) return whole ? refused(NOT_AN_OBJECT) : [];
+  const held = around.value.get(name);
   if (held === undefined || held === null) return [];
   const path = jsonPath(around.path, name);
+  const repeated = issues.find(
+    (issue) => issue.code === 'DUPLICATE_KEY' && (issue.path === path || issue.path === around.path),
+  );
+  if (repeated) return refused({ code: repeated.code, field: repeated.path, detail: repeated.detail });
   const locator = `${around.locator}.${name}`;
   if (Array.isArray(held)) {
     return held.map((value, index) => ({

@@ -4,9 +4,19 @@ import { matchesPattern } from './file-pattern.ts';
 /** How the records of one file are found. */
 export type FileShape = Pick<CollectionLayout, 'records' | 'keyedBy' | 'each' | 'partsOr'>;
 
-/** The files of a collection among those of a store, in order of their names: those of the first pattern that has any. */
-export function collectionFiles(collection: CollectionLayout, files: readonly string[]): string[] {
-  for (const pattern of collection.files) {
+/**
+ * The files of a collection among those of a store, in order of their names: those of the first pattern that has any. Where
+ * the living database was copied, what it could have is not taken from elsewhere.
+ */
+export function collectionFiles(
+  layout: JsonLayout,
+  collection: CollectionLayout,
+  files: readonly string[],
+): string[] {
+  const living = layout.database && `${layout.database.name}/`;
+  const ofLiving = collection.files.filter((pattern) => living !== undefined && pattern.startsWith(living));
+  const isCopied = ofLiving.length > 0 && files.some((file) => file.startsWith(living!));
+  for (const pattern of isCopied ? ofLiving : collection.files) {
     const found = files.filter((file) => matchesPattern(pattern, file));
     if (found.length > 0) return found.sort();
   }
@@ -27,7 +37,7 @@ export function reasonOf(layout: SourceLayout, file: string): string | undefined
 /** Files of a store that no collection reads, each with the reason; undefined for one that nothing is known of. */
 export function unreadFiles(layout: JsonLayout, files: readonly string[]): Map<string, string | undefined> {
   const collections = Object.values(layout.collections);
-  const read = new Set(collections.flatMap((each) => collectionFiles(each, files)));
+  const read = new Set(collections.flatMap((each) => collectionFiles(layout, each, files)));
   const superseded = (file: string) =>
     collections.some((each) => each.files.some((pattern) => matchesPattern(pattern, file)));
   return new Map(

@@ -29,7 +29,11 @@ export class JsonDocument implements SourceRecord {
   get(field: string): Raw {
     if (field === '$file') return this.of.file;
     if (field === '$key') return this.of.key;
-    return this.of.value instanceof JsonObject ? this.of.value.get(field) : undefined;
+    return this.own(field);
+  }
+
+  own(field: string): Raw {
+    return memberOf(this.of.value, field);
   }
 
   fields(): Iterable<string> {
@@ -66,6 +70,10 @@ export class JsonElement implements SourceRecord {
     if (field === '$key') return this.of.key;
     if (field === '$index') return BigInt(this.of.index);
     if (field.startsWith('$of.')) return memberOf(this.around, field.slice(4));
+    return this.own(field);
+  }
+
+  own(field: string): Raw {
     return memberOf(this.of.value, field);
   }
 

@@ -9,10 +9,17 @@ import type { Manifest } from './snapshot.ts';
 
 const BLOCK = 200;
 
+/** What was copied, and the tables that nobody asked for. */
+export interface DatabaseCopy {
+  readonly files: readonly Manifest['files'][number][];
+  readonly unread: readonly string[];
+}
+
 /**
  * Writes the tables of a living database as files `<name>/<table>.json` into a snapshot: an array of what PostgreSQL makes
  * of each row by `to_json`, in a lasting order, so that the same rows are the same bytes. All of it is one moment
- * (REPEATABLE READ), and nothing is written in the database. Tables that are not there are left out.
+ * (REPEATABLE READ), and nothing is written in the database. Tables that are not there are left out; one of which row
+ * security hides rows from this user is an error.
  *
  * @throws CutoverError `source`
  */
@@ -20,12 +27,12 @@ export async function copyDatabase(
   { name, tables }: LegacyDatabase,
   url: string,
   folder: string,
-): Promise<Manifest['files'][number][]> {
+): Promise<DatabaseCopy> {
   await mkdir(join(folder, name), { recursive: true });
   try {
     return await withConnection(url, async (client) => {
       await client.query(`begin isolation level repeatable read read only;
-        set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1`);
+        set local row_security = off; set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1`);
       const files: Manifest['files'][number][] = [];
       for (const [table, order] of Object.entries(tables)) {
         const { rows } = await client.query<{ found: string | null }>('select to_regclass($1) as found', [
@@ -35,8 +42,13 @@ export async function copyDatabase(
         const path = `${name}/${table}.json`;
         files.push({ path, ...(await copyTable(client, table, order, join(folder, path))) });
       }
+      const { rows: others } = await client.query<{ name: string }>(
+        `select relname as name from pg_class
+         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> all ($1) order by 1`,
+        [Object.keys(tables)],
+      );
       await client.query('commit');
-      if (files.length > 0) return files;
+      if (files.length > 0) return { files, unread: others.map((each) => each.name) };
       throw new CutoverError(
         'source',
         `${name}: ${placeOf(url)} has none of the tables ${Object.keys(tables).join(', ')}`,

@@ -110,7 +110,10 @@ interface Candidate {
 
 async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
   if (layout.kind === 'sqlite') {
-    const all = (await stat(start)).isFile() ? undefined : await walk(start, PROGRAMS);
+    const found = (await stat(start)).isFile() ? undefined : await walk(start, PROGRAMS);
+    const link = found?.links.find((path) => basename(path) === layout.file);
+    if (link !== undefined) refuseLink(link);
+    const all = found?.files;
     const files = all?.filter((path) => basename(path) === layout.file) ?? [start];
     return Promise.all(
       files.map(async (path) => {
@@ -133,7 +136,9 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
 }
 
 async function findFolders(start: string, layout: JsonLayout): Promise<Candidate[]> {
-  const all = await walk(start, [...PROGRAMS, ...layout.skip]);
+  const { files: all, links } = await walk(start, [...PROGRAMS, ...layout.skip]);
+  // Nobody can tell whether the store is whole without what lies there.
+  if (links.length > 0) refuseLink(links[0]!);
   const landmarks = all.filter((path) => basename(path) === layout.landmark);
   const roots =
     layout.root === 'landmark' ? landmarks.map((path) => join(path, '..')) : landmarks.map(() => start);
@@ -166,21 +171,56 @@ function aroundOf(root: string, paths: readonly string[]): Pick<LocatedStore, 'a
 }
 
 const holdsAny = (layout: JsonLayout, files: readonly string[]) =>
-  Object.values(layout.collections).some((collection) => collectionFiles(collection, files).length > 0);
+  Object.values(layout.collections).some(
+    (collection) => collectionFiles(layout, collection, files).length > 0,
+  );
+
+/** What lies beneath a folder. */
+interface Found {
+  readonly files: string[];
+  /** Symbolic links: never followed, for they may lead anywhere, or in a circle. */
+  readonly links: string[];
+}
 
 /** All files beneath a folder but those in folders whose names match a pattern of `skip`. */
-async function walk(folder: string, skip: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+async function walk(folder: string, skip: readonly string[]): Promise<Found> {
+  const found: Found = { files: [], links: [] };
+  for (const entry of await list(folder)) {
     const path = join(folder, entry.name);
+    if (skip.some((pattern) => matchesPattern(pattern, entry.name)) && !entry.isFile()) continue;
     if (entry.isDirectory()) {
-      const isSkipped = skip.some((pattern) => matchesPattern(pattern, entry.name));
-      if (!isSkipped) found.push(...(await walk(path, skip)));
+      const below = await walk(path, skip);
+      found.files.push(...below.files);
+      found.links.push(...below.links);
+    } else if (entry.isSymbolicLink()) {
+      found.links.push(path);
     } else if (entry.isFile()) {
-      found.push(path);
+      // The name as text stands for other bytes then, under which nothing is found again.
+      if (entry.name.includes('\uFFFD') && !(await exists(path))) {
+        throw new CutoverError('source', `${folder} has a file whose name is not UTF-8`, 'Rename the file.');
+      }
+      found.files.push(path);
     }
   }
   return found;
+}
+
+async function list(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    throw new CutoverError('source', `${folder}: ${(error as Error).message}`, 'Let this user read it.', {
+      cause: error,
+    });
+  }
+}
+
+function refuseLink(path: string): never {
+  throw new CutoverError(
+    'source',
+    `${path} is a symbolic link, which is not followed`,
+    'Put what it leads to in its place, or name the folder that the files lie in.',
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

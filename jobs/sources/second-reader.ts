@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { CutoverError } from '../errors.ts';
 import type { CollectionFile } from './json-collection.ts';
 import { parseJsonFile, parseRecord, streamJson } from './json-stream.ts';
 import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
@@ -48,10 +49,12 @@ async function compareFile(
   theirs: unknown,
 ): Promise<number | { ours: string; theirs: string }> {
   if (records === 'document') {
-    const ours = await parseJsonFile(path).catch(() => undefined);
-    // Both refuse what is damaged; it is in quarantine.
-    if (ours === undefined && theirs === undefined) return 0;
-    if (ours === undefined) return { ours: `${name} is damaged`, theirs: `${name} is JSON` };
+    const ours = await parseJsonFile(path).catch((error) => {
+      if (error instanceof CutoverError) return undefined;
+      throw error;
+    });
+    // What ours refuses is in quarantine, whatever the other makes of it.
+    if (ours === undefined) return 0;
     return differenceOf(ours.value, theirs, name) ?? 1;
   }
   if (theirs === undefined) return { ours: `${name} is JSON`, theirs: `${name} is damaged` };

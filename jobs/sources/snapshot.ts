@@ -20,7 +20,7 @@ import Database from 'libsql';
 import { z } from 'zod';
 import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
-import { copyDatabase } from './living-database.ts';
+import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readOnlyUri } from './sqlite.ts';
 import { definitionsIn, isNamed } from './sqlite-tables.ts';
@@ -35,6 +35,8 @@ export interface Manifest {
   readonly around?:
     | readonly { readonly path: string; readonly size: number; readonly sha256: string }[]
     | undefined;
+  /** Tables of the living database that no mapping knows. */
+  readonly unread?: readonly string[] | undefined;
   /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
   readonly folded?: string | undefined;
 }
@@ -45,6 +47,7 @@ const manifestFile = z.object({
   digest: z.string(),
   files: hashedFiles,
   around: hashedFiles.optional(),
+  unread: z.array(z.string()).optional(),
   folded: z.string().optional(),
 });
 
@@ -91,9 +94,8 @@ export async function takeSnapshot(
   await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
   try {
     const { store, files } = await stableCopy(locate, join(draft, 'files'));
-    if (store.database !== undefined && layout.kind === 'json') {
-      files.push(...(await copyDatabase(layout.database!, store.database, join(draft, 'files'))));
-    }
+    const copied = await copyLiving(layout, store, join(draft, 'files'));
+    files.push(...copied.files);
     const digest = digestOf(files);
     const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout));
     const around = store.around && (await hashesOf(store.around.root, store.around.files));
@@ -102,6 +104,7 @@ export async function takeSnapshot(
       digest,
       files,
       ...(around && { around }),
+      ...(copied.unread.length > 0 && { unread: copied.unread }),
       ...(folded && { folded: await hashOf(folded) }),
     };
     const place = join(base, digest);
@@ -113,7 +116,7 @@ export async function takeSnapshot(
       await rename(draft, place);
       return openAt(place, manifest, layout);
     }
-    const now: Manifest = { ...known, around };
+    const now: Manifest = { ...known, around, unread: manifest.unread };
     // What lies around may have changed; the copy is the one that is there.
     if (JSON.stringify(now) !== JSON.stringify(known)) {
       await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(now, null, 2)}\n`, { mode: 0o600 });
@@ -123,6 +126,20 @@ export async function takeSnapshot(
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
+}
+
+/** The part of a store that is a living database, as files. */
+async function copyLiving(layout: SourceLayout, store: LocatedStore, folder: string): Promise<DatabaseCopy> {
+  if (store.database === undefined || layout.kind !== 'json') return { files: [], unread: [] };
+  const { name } = layout.database!;
+  if (store.files.some((file) => file.startsWith(`${name}/`))) {
+    throw new CutoverError(
+      'source',
+      `${join(store.root, name)} has the name under which the snapshot keeps the living database`,
+      'Rename or move that folder, or leave the database out.',
+    );
+  }
+  return copyDatabase(layout.database!, store.database, folder);
 }
 
 /** Makes a snapshot the one that load and verify read. */
@@ -171,22 +188,27 @@ export async function currentSnapshot(home: string, system: string, layout: Sour
   return openAt(place, manifest, layout);
 }
 
-/** Removes every other snapshot of the system. @returns the folders that are gone */
+/** Removes every other whole snapshot of the system. @returns the folders that are gone */
 export async function removeOtherSnapshots(home: string, { system, digest }: Manifest): Promise<string[]> {
   const base = snapshotFolder(home, system);
   const entries = await readdir(base, { withFileTypes: true });
-  const old = entries.filter((entry) => entry.isDirectory() && entry.name !== digest);
+  const old = entries.filter(({ name }) => /^[0-9a-f]{64}$/.test(name) && name !== digest);
   for (const { name } of old) await rm(join(base, name), { recursive: true });
   return old.map(({ name }) => join(base, name));
 }
 
-/** Files of a living store that are not as a manifest has them, missing and new ones among them. */
-export async function changedSince(manifest: Manifest, store: LocatedStore): Promise<string[]> {
+/** Files of a store, as it lies there now, that are not as a manifest has them, missing and new ones among them. */
+export async function changedSince(
+  manifest: Manifest,
+  layout: SourceLayout,
+  store: LocatedStore,
+): Promise<string[]> {
+  const copied = layout.kind === 'json' && layout.database ? `${layout.database.name}/` : undefined;
   const known = new Map(manifest.files.map((file) => [file.path, file]));
   const changed = store.files.filter((path) => !known.has(path));
   for (const [path, { size, sha256 }] of known) {
     // What was copied from a database is no file of the store.
-    if (store.database !== undefined && !store.files.includes(path)) continue;
+    if (copied !== undefined && path.startsWith(copied)) continue;
     const file = join(store.root, path);
     if ((await sizeOf(file)) !== size || (await hashOf(file)) !== sha256) changed.push(path);
   }

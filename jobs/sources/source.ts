@@ -11,6 +11,8 @@ export interface SourceRecord {
   /** Where a person finds it: `ohlcv_data rowid 17`, `events.json[3]`. */
   readonly locator: string;
   get(field: string): Raw;
+  /** A field that it has itself, even where `get` answers something else under that name (`$key`); absent: as `get`. */
+  own?(field: string): Raw;
   /** Names of the fields that it has. */
   fields(): Iterable<string>;
   /** Why it cannot be converted at all, if so: a reason code and its place. */

@@ -8,13 +8,17 @@ export interface Definition {
   /** The table it belongs to, itself for a table. */
   readonly table: string;
   readonly sql: string;
+  /** 1 for a table in which a virtual one keeps its content. */
+  readonly shadow: 0 | 1;
 }
 
 /** All that a file's schema says, but for SQLite's own: the tables first, then in the order in which they were made. */
 export function definitionsIn(db: Database.Database, schema = 'main'): Definition[] {
   return db
     .prepare(
-      `select type, name, tbl_name as "table", sql from ${schema}.sqlite_master
+      `select type, name, tbl_name as "table", sql, exists (select 1 from pragma_table_list as l
+           where l.schema = '${schema}' and l.name = m.name and l.type = 'shadow') as shadow
+       from ${schema}.sqlite_master as m
        where sql is not null and name not like 'sqlite\\_%' escape '\\' order by type <> 'table', rowid`,
     )
     .all() as Definition[];
@@ -35,13 +39,12 @@ export interface OtherTables {
 /** @param notSource patterns of names */
 export function otherTables(definitions: readonly Definition[], notSource: readonly string[]): OtherTables {
   const tables = definitions.filter(({ type }) => type === 'table');
-  const virtual = tables.filter(isVirtual).map(({ name }) => name);
-  const isShadow = (name: string) => virtual.some((each) => name.startsWith(`${each}_`));
-  const known = tables.map(({ name }) => name).filter((name) => isNamed(name, notSource));
+  const known = tables.filter(({ name }) => isNamed(name, notSource));
+  const names = (of: readonly Definition[]) => of.map(({ name }) => name);
   return {
-    ordinary: known.filter((name) => !virtual.includes(name) && !isShadow(name)),
-    virtual: known.filter((name) => virtual.includes(name)),
-    shadows: known.filter((name) => !virtual.includes(name) && isShadow(name)),
+    ordinary: names(known.filter((each) => !isVirtual(each) && !each.shadow)),
+    virtual: names(known.filter(isVirtual)),
+    shadows: names(known.filter(({ shadow }) => shadow)),
   };
 }
 

@@ -4,7 +4,7 @@ import { CutoverError } from '../errors.ts';
 import { collectionFiles, shapeOf } from '../sources/json-layout.ts';
 import { checkJsonFile, type JsonShape } from '../sources/json-stream.ts';
 import { locateStore } from '../sources/locate.ts';
-import { makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
+import { currentSnapshot, makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
 import { storeOf } from '../systems/index.ts';
 import type { StepContext } from './context.ts';
@@ -16,7 +16,8 @@ export async function takeCheckedSnapshot(
 ): Promise<Snapshot> {
   const { home, system } = context;
   const locate = () => locateStore(storeOf(system), system.source, context.sources);
-  const { root, files, refused } = await locate();
+  const { root, files, refused, database } = await locate();
+  if (database !== undefined && files.length === 0) await requireNoFolder(context);
   requireFiles(context, root, files);
   for (const [file, reason] of refused ?? []) {
     const remark = `${file} was not opened: ${reason}`;
@@ -29,11 +30,24 @@ export async function takeCheckedSnapshot(
   return snapshot;
 }
 
+/** A store that had files does not lose them because nobody named its folder this time. */
+async function requireNoFolder({ home, system }: StepContext): Promise<void> {
+  const last = await currentSnapshot(home, system.name, system.source).catch(() => undefined);
+  const living = system.source.kind === 'json' ? `${system.source.database?.name}/` : '';
+  const file = last?.manifest.files.find(({ path }) => !path.startsWith(living));
+  if (file === undefined) return;
+  throw new CutoverError(
+    'usage',
+    `${system.name}: only its living database is named, but its last snapshot has files, too (${file.path})`,
+    `Name the folder as well: --source ${system.name}=PATH.`,
+  );
+}
+
 function requireFiles(context: StepContext, root: string, files: readonly string[]): void {
   const layout = context.system.source;
   if (layout.kind !== 'json') return;
   for (const collection of Object.values(layout.collections)) {
-    if (collection.required && collectionFiles(collection, files).length === 0) {
+    if (collection.required && collectionFiles(layout, collection, files).length === 0) {
       throw new CutoverError(
         'source',
         `${context.system.name}: ${join(root, collection.files[0]!)} is missing`,
@@ -70,7 +84,7 @@ async function readWhole(
     .map((entry) => relative(snapshot.folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/'));
   const shapes = new Map<string, JsonShape>();
   for (const collection of Object.values(system.source.collections)) {
-    for (const file of collectionFiles(collection, names)) {
+    for (const file of collectionFiles(system.source, collection, names)) {
       const { records = 'elements' } = shapeOf(system.source, collection, file);
       // Of a document that is damaged nothing else in the store depends: it is a record for the quarantine.
       if (records !== 'document' && records !== 'file') {

@@ -1,7 +1,10 @@
 import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
+import type { OpenStore } from '../engine/store.ts';
 import { tableReport } from '../report.ts';
 import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
+import { parseJsonFile } from '../sources/json-stream.ts';
+import { JsonObject } from '../sources/json-value.ts';
 import { isNamed } from '../sources/sqlite-tables.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
@@ -30,6 +33,9 @@ export async function inspect(context: StepContext): Promise<void> {
     for (const [file, reason] of unread) others.set(file, reason);
   }
   report.remarks.push(...filesByReason(others));
+  for (const table of manifest.unread ?? []) {
+    report.remarks.push(`table ${table} of the living database is unknown and stays there`);
+  }
   let rows = 0;
   await withStore(context, snapshot, async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
@@ -38,6 +44,7 @@ export async function inspect(context: StepContext): Promise<void> {
       if (!entities.has(table) && !isNamed(table, notSource))
         report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
+    report.remarks.push(...(await unreadMembers(open.files ?? {})));
     const parents = new Parents();
     for (const mapping of system.tables) {
       const reader = await open.reader(mapping, parents);
@@ -74,4 +81,24 @@ function filesByReason(files: ReadonlyMap<string, string | undefined>): string[]
     const more = names.length > NAMES_TOLD ? ` and ${names.length - NAMES_TOLD} more` : '';
     return `files that are no source, ${reason}: ${names.slice(0, NAMES_TOLD).join(', ')}${more}`;
   });
+}
+
+/** Members of whole documents, of which collections read others, and none these. */
+async function unreadMembers(collections: NonNullable<OpenStore['files']>): Promise<string[]> {
+  const read = new Map<string, { readonly path: string; readonly members: Set<string> }>();
+  for (const { path, name, records, each } of Object.values(collections).flat()) {
+    if (records !== 'document' || each === undefined) continue;
+    const of = read.get(name) ?? { path, members: new Set() };
+    of.members.add(each);
+    read.set(name, of);
+  }
+  const remarks: string[] = [];
+  for (const [name, { path, members }] of read) {
+    const parsed = await parseJsonFile(path).catch(() => undefined);
+    if (!(parsed?.value instanceof JsonObject)) continue;
+    const unread = parsed.value.keys.filter((key) => !members.has(key));
+    if (unread.length > 0)
+      remarks.push(`members of ${name} are unknown and stay in the archive: ${unread.join(', ')}`);
+  }
+  return remarks;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { urlFor } from '../../jobs/database.ts';
 import type { JsonLayout } from '../../jobs/engine/mapping.ts';
+import { collectionFiles } from '../../jobs/sources/json-layout.ts';
 import { takeSnapshot } from '../../jobs/sources/snapshot.ts';
 import { asAdmin } from './harness.ts';
 
@@ -68,6 +69,48 @@ describe('a living database', () => {
     expect((await take()).manifest.digest).toBe(manifest.digest);
     await query(`update notes set t = 'changed' where id = 1`);
     expect((await take()).manifest.digest).not.toBe(manifest.digest);
+  });
+
+  it('has tables that nobody asked for, which are named', async () => {
+    await query('create table more (id int)');
+    expect((await take()).manifest.unread).toEqual(['more']);
+    await query('drop table more');
+    expect((await take()).manifest.unread).toBeUndefined();
+  });
+
+  it('whose row security hides rows is refused, as half of it would look whole', async () => {
+    await query(`create role half login password 'half'; grant select on notes, empty to half;
+      alter table notes enable row level security; create policy one_row on notes using (id = 1)`);
+    try {
+      await expect(take(urlFor(platform.postgres, DATABASE, 'half', 'half'))).rejects.toMatchObject({
+        kind: 'source',
+        message: expect.stringMatching(/row-level security/),
+      });
+    } finally {
+      await query(
+        'drop policy one_row on notes; alter table notes disable row level security; drop owned by half; drop role half',
+      );
+    }
+  });
+
+  it('is not filled up from the files beside it', () => {
+    const files = ['things-db/empty.json', 'old/notes.json'];
+    expect(collectionFiles(LAYOUT, LAYOUT.collections.notes!, files)).toEqual([]);
+    expect(collectionFiles(LAYOUT, LAYOUT.collections.notes!, ['old/notes.json'])).toEqual([
+      'old/notes.json',
+    ]);
+  });
+
+  it('beside a folder of its name is refused', async () => {
+    const store = { root: '/legacy', files: ['things-db/notes.json'], database: url };
+    const taken = takeSnapshot(
+      home,
+      'things',
+      LAYOUT,
+      async () => store,
+      async () => {},
+    );
+    await expect(taken).rejects.toMatchObject({ kind: 'source' });
   });
 
   it('that has none of the tables, or can not be reached, is a fault of the source, told without the password', async () => {

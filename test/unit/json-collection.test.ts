@@ -77,6 +77,12 @@ describe('the members of an object', () => {
     ]);
   });
 
+  it('keep members that are called like what is said of a record', async () => {
+    const [found] = await read([await file({ a: { $key: 'mine', $file: 'x.wav' } }, shape)]);
+    expect([found!.get('$key'), found!.get('$file')]).toEqual(['a', 'x.json']);
+    expect([found!.own!('$key'), found!.own!('$file')]).toEqual(['mine', 'x.wav']);
+  });
+
   it('with a NUL or half a character in a key, or a value that is no object, are defective', async () => {
     const text = '{"a\\u0000b": {}, "\\ud83d": {}, "c": 5, "d": {"t": "\\u0000"}, "e": {}}';
     const found = await read([await file(text, shape)]);
@@ -131,6 +137,20 @@ describe('the elements that each record holds', () => {
       ['a', 'x.json.of["a"]'],
       ['b', 'x.json.of["b"]'],
     ]);
+  });
+
+  it('stand in quarantine as one when nobody can say what they are', async () => {
+    const shape = { records: 'document', each: 'rows' } as const;
+    const found = await read([
+      await file([{ rows: [{ n: 1 }] }], shape, 'array.json'),
+      await file('{"rows": [{"n": 1}, {"n": 2}], "rows": [{"n": 3}]}', shape, 'twice.json'),
+      await file({ other: [{ n: 1 }] }, shape, 'without.json'),
+      await file({ rows: [{ n: 4 }] }, shape, 'good.json'),
+    ]);
+    expect(locators(found)).toEqual(['array.json', 'twice.json', 'good.json.rows[0]']);
+    expect(codes(found)).toEqual(['NOT_AN_OBJECT', 'DUPLICATE_KEY', undefined]);
+    // A record of another collection is that collection's to refuse.
+    expect(await read([await file({ u1: 5 }, { records: 'members', each: 'rows' })])).toEqual([]);
   });
 
   it('leave out what must not be kept', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -187,6 +187,22 @@ describe('a store all over a folder', () => {
       around: { root: join(root, 'legacy/things'), files: ['a/x.wav'] },
       refused: new Map([['a/my secret.json', 'it holds passwords']]),
     });
+  });
+
+  it('with a symbolic link, which could lead to a part of it, is refused', async () => {
+    touch('legacy/things/notes/1.json');
+    symlinkSync(tmpdir(), join(root, 'legacy/things/more'));
+    expect(await failure(locate(layout))).toMatchObject({
+      kind: 'source',
+      message: `${join(root, 'legacy/things/more')} is a symbolic link, which is not followed`,
+    });
+  });
+
+  it('with a file whose name is not UTF-8 says so', async () => {
+    touch('legacy/things/notes/1.json');
+    const name = Buffer.concat([Buffer.from(join(root, 'legacy/things/')), Buffer.from([0x83, 0x81])]);
+    writeFileSync(name, '');
+    expect((await failure(locate(layout))).message).toMatch(/name is not UTF-8/);
   });
 
   it('with none of its files is none', async () => {

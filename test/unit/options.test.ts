@@ -65,6 +65,25 @@ describe('--source', () => {
     expect(sources('./day=1', '/x/day=2').folders).toEqual([resolve('day=1'), '/x/day=2']);
   });
 
+  it('may be the living database of a store', () => {
+    const url = 'postgresql://reader:pw@h/d?sslmode=verify-full';
+    expect(sources(`harca-db=${url}`)).toMatchObject({
+      folders: [],
+      databases: new Map([['harca-db', url]]),
+    });
+  });
+
+  it.each([
+    ['postgresql://app:hidden@h/d', /names no living database/],
+    ['harca=postgresql://app:hidden@h/d', /names no living database/],
+    ['harca-db=hidden', /harca-db=… is not a URL/],
+    ['harca-db=postgresql://app:hidden@h/d?sslmode=no-verify', /switches the verification/],
+  ])('%s is a mistake, told without the password', (value, says) => {
+    const error = thrown(() => sources(value)) as Error & { fix: string };
+    expect(error.message).toMatch(says);
+    expect(`${error.message} ${error.fix}`).not.toContain('hidden');
+  });
+
   it('of an unknown system is a mistake', () => {
     expect(thrown(() => sources('tradinger=a.db'))).toEqual(
       usage('--source tradinger=…: unknown system tradinger'),

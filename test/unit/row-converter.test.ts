@@ -103,6 +103,18 @@ describe('extra', () => {
     expect(converted(mapping, { id: 1n, name: null }, { missingIsNotNull: false }).extra).toBeNull();
   });
 
+  it('keeps a member that is called like what is said of the record', () => {
+    const mapping = mappingOf({ fields: [text('id', { from: '$key' })], key: ['id'] });
+    const converter = new RowConverter(mapping, new Parents(), true);
+    const out = new CopyBuffer(1);
+    const members: Record<string, Raw> = { $key: 'mine', n: number('1') };
+    const said = { ...record(members), get: (name: string) => (name === '$key' ? 'a' : members[name]) };
+    converter.convert({ ...said, own: (name) => members[name] }, out);
+    const [[id, extra]] = rowsIn(out) as [[string, string]];
+    expect(Buffer.from(id, 'hex').toString()).toBe('a');
+    expect(JSON.parse(Buffer.from(extra, 'hex').toString('utf8', 1))).toEqual({ $$key: 'mine', n: 1 });
+  });
+
   it('keeps an unknown field that is null, where that is not the same as missing', () => {
     expect(converted(mapping, { id: number('1'), color: null }).extra).toBe('{"color": null}');
     expect(converted(mapping, { id: 1n, color: null }, { missingIsNotNull: false }).extra).toBeNull();

@@ -28,6 +28,13 @@ describe('second reader', () => {
     });
   });
 
+  it('has nothing to say of a document that our reader refuses: it is in quarantine', async () => {
+    const path = join(folder, 'b.json');
+    await writeFile(path, Buffer.from([0x7b, 0x22, 0x83, 0x81, 0x22, 0x3a, 0x31, 0x7d]));
+    const file = { path, name: 'b.json', records: 'document' } as const;
+    expect(await readTwice([file])).toEqual({ ok: true, ours: '0 documents', theirs: '0 documents' });
+  });
+
   it('has nothing to say of a file that is not there', async () => {
     expect(await readTwice([])).toBeUndefined();
   });

@@ -21,7 +21,8 @@ const notesOf = (table: string, column: string, raw: Raw, fields: Record<string,
 };
 
 describe('where the files are', () => {
-  const files = (name: string, ...found: string[]) => collectionFiles(layout.collections[name]!, found);
+  const files = (name: string, ...found: string[]) =>
+    collectionFiles(layout, layout.collections[name]!, found);
 
   it.each([
     ['usage_limits', 'data/usage_limits.json'],
