@@ -25,6 +25,9 @@ alter default privileges for role {{prefix}}_owner in schema public grant all on
 alter default privileges for role {{prefix}}_owner in schema migration grant select, insert, update on tables to {{prefix}}_migrator;
 alter default privileges for role {{prefix}}_owner in schema migration grant select on tables to {{prefix}}_verifier, {{prefix}}_admin;
 
+-- Privileges alone do not keep anybody from making large objects. A session may say otherwise for itself: a guard, no wall.
+alter role {{prefix}}_readonly in database {{database}} set default_transaction_read_only = on;
+
 -- Never ALTER SYSTEM: other databases live on the server.
 alter database {{database}} set timezone = 'UTC';
 alter database {{database}} set default_text_search_config = 'pg_catalog.simple';

@@ -43,8 +43,11 @@ describe.each(Object.entries(SAMPLES))('the roles of %s', (name, { table, update
     ).toBeUndefined();
   });
 
-  /** Runs a statement as a role and takes it back. @returns the SQLSTATE of its refusal, `ok` when it was done */
-  async function attempt(kind: RoleKind, sql: string): Promise<string> {
+  /**
+   * Runs a statement as a role and takes it back. What it may write is asked in a transaction that may, whatever the role's
+   * default is. @returns the SQLSTATE of its refusal, `ok` when it was done
+   */
+  async function attempt(kind: RoleKind, sql: string, begin = 'begin read write'): Promise<string> {
     const role = roleName(system, kind);
     const password = (await Secrets.open(home)).password(role);
     const client = new pg.Client({
@@ -52,7 +55,7 @@ describe.each(Object.entries(SAMPLES))('the roles of %s', (name, { table, update
     });
     await client.connect();
     try {
-      await client.query('begin');
+      await client.query(begin);
       await client.query(sql);
       await client.query('rollback');
       return 'ok';
@@ -62,6 +65,10 @@ describe.each(Object.entries(SAMPLES))('the roles of %s', (name, { table, update
       await client.end();
     }
   }
+
+  it('readonly makes no large object either, which no privilege could keep it from', async () => {
+    expect(await attempt('readonly', `select lo_from_bytea(0, '1')`, 'begin')).toBe('25006');
+  });
 
   /** What a role may do of a list of statements. */
   async function allowed(kind: RoleKind, statements: Readonly<Record<string, string>>): Promise<string[]> {
