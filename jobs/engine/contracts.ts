@@ -58,6 +58,7 @@ export function field(
     stored,
     nullable,
     hazards: options.hazards,
+    missing: options.missing,
     aggregate,
     convert(raw, scope) {
       if (raw === undefined && options.missing !== undefined) return options.missing;
@@ -350,7 +351,7 @@ export function isoInstant(
 
 /**
  * ISO 8601 without an offset, as Python's `isoformat()` writes a local time: it means `localOffsetMinutes`. A text with an
- * offset or `Z` means what it says, a date alone is local midnight; either is noted under `rule`.
+ * offset or `Z` means what it says, a date alone is local midnight; either, and any other form, is noted under `rule`.
  */
 export function localInstant(
   column: string,
@@ -359,8 +360,11 @@ export function localInstant(
   const offset = options.localOffsetMinutes;
   const parse = (text: string) => parseIsoTimestamp(DATE.test(text) ? `${text}T00:00` : text, offset);
   const legacy = (row: LegacyRow, from: string) => legacyLocal(row, from, offset);
-  return instantField(column, options, parse, legacy, ({ assumed }, text) => !assumed || DATE.test(text));
+  return instantField(column, options, parse, legacy, (_, text) => !PYTHON_LOCAL.test(text));
 }
+
+/** Seconds, and six digits of a fraction or none where it is zero. */
+const PYTHON_LOCAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?!000000)\d{6})?$/;
 
 const DATE = /^\d{4}-\d\d-\d\d$/;
 
@@ -472,7 +476,7 @@ export function derived(
   column: string,
   type: Field['type'],
   convert: (scope: RowScope) => unknown,
-  options: Pick<FieldOptions, 'hazards' | 'nullable'> = {},
+  options: Pick<FieldOptions, 'hazards' | 'nullable'> & Pick<Field, 'notExported'> = {},
 ): Field {
   return {
     column,
@@ -480,6 +484,7 @@ export function derived(
     stored: 'text',
     nullable: options.nullable ?? false,
     hazards: options.hazards,
+    notExported: options.notExported,
     convert: (_raw, scope) => convert(scope),
   };
 }

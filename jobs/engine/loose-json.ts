@@ -37,7 +37,7 @@ export function looseDifferences(a: unknown, b: unknown, path = ''): LooseDiffer
 }
 
 function sameScalar(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
+  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
   if (typeof a === 'string' && typeof b === 'string') {
     const instant = instantOf(a);
     return instant !== undefined && instant === instantOf(b);
@@ -55,5 +55,22 @@ const range = (length: number) => Array.from({ length }, (_, i) => i);
 
 export function shown(value: unknown): string | null {
   if (value === undefined) return null;
-  return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? String(each) : each));
+  return JSON.stringify(value, (_key, each) =>
+    typeof each === 'bigint' || (typeof each === 'number' && !Number.isFinite(each)) ? String(each) : each,
+  );
+}
+
+/** A text that two values share if and only if {@link looseDifferences} finds nothing between them. */
+export function looseText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(looseText).join()}]`;
+  if (isObject(value)) {
+    const names = Object.keys(value).sort();
+    return `{${names.map((name) => `${JSON.stringify(name)}:${looseText(value[name])}`).join()}}`;
+  }
+  if (typeof value === 'number') {
+    return Number.isInteger(value) ? String(BigInt(value)) : String(value);
+  }
+  if (typeof value !== 'string') return String(value);
+  const instant = instantOf(value);
+  return instant === undefined ? JSON.stringify(value) : `<${instant}>`;
 }

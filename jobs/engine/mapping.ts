@@ -55,6 +55,13 @@ export interface Field {
    * field a later one counts, and objects are joined. Absent: the column says nothing that the others don't.
    */
   readonly legacy?: ((row: LegacyRow) => Raw) | undefined;
+  /** What the column gets where the source field is missing, if that is not NULL; `extra.$missing` says that it was. */
+  readonly missing?: unknown;
+  /**
+   * Of a column without an inverse, or with one that does not show all of it: SQL that holds for a row whose value an
+   * export could not show. An export counts such rows as differences.
+   */
+  readonly notExported?: string | undefined;
   /** The value is the source's own, so both engines can compute over it; the kind of value. */
   readonly aggregate?: 'number' | 'text' | 'instant' | 'uuid' | undefined;
   /** The hazards that this field's rule answers, by id; the rules are in docs/hazards.md. */
@@ -90,6 +97,8 @@ export interface TableMapping {
   readonly order?: SourceOrder;
   /** Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included. */
   readonly leftOut?: Readonly<Record<string, string>>;
+  /** Names of members that are left out as those of `leftOut` are, at whatever depth they stand. */
+  readonly leftOutLike?: RegExp;
   /** Source fields that another table of the same entity keeps: by name, that table. */
   readonly elsewhere?: Readonly<Record<string, string>>;
   /** Another table keeps the whole of what these rows are made from, so that an export leaves them out: that table. */
@@ -203,6 +212,8 @@ export interface JsonLayout {
   /** Files in or around the store that are known and are no source, by pattern, with the reason: not copied, only hashed. */
   readonly notSource?: Readonly<Record<string, string>>;
   readonly collections: Readonly<Record<string, CollectionLayout>>;
+  /** Whose JSON it is; default: JavaScript's. Python reads and writes the tokens `NaN` and `Infinity`. */
+  readonly writtenBy?: 'python' | 'javascript';
   /** A database that holds a part of the store. */
   readonly database?: LegacyDatabase;
 }
@@ -211,6 +222,11 @@ export interface JsonLayout {
 export interface CollectionLayout {
   /** Patterns; the first that any file matches counts. */
   readonly files: readonly string[];
+  /**
+   * The file in which the application has records that don't name theirs; `*` stands for the record's own `keyedBy`.
+   * Default: the one file of the collection, where it can have only one.
+   */
+  readonly home?: string;
   /** Its absence is an error, not an empty collection. */
   readonly required?: boolean;
   /**

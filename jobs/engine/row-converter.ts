@@ -27,6 +27,8 @@ export class RowConverter {
   readonly #fields: readonly Field[];
   readonly #known: ReadonlySet<string>;
   readonly #elsewhere: ReadonlySet<string>;
+  /** Fields of the source whose absence a column doesn't show. */
+  readonly #optional: readonly string[];
   readonly #scope: RowScope;
   #record!: SourceRecord;
 
@@ -46,6 +48,9 @@ export class RowConverter {
     const named = mapping.fields.flatMap((field) => field.from ?? []);
     this.#known = new Set(named.filter((name) => !name.startsWith('$')));
     this.#elsewhere = new Set(Object.keys(mapping.elsewhere ?? {}));
+    this.#optional = mapping.fields.flatMap(({ from, missing }) =>
+      missing !== undefined && from !== undefined && !from.startsWith('$') ? [from] : [],
+    );
     this.#scope = {
       leftOut: this.leftOut,
       raw: (name) => this.#record.get(name),
@@ -97,7 +102,7 @@ export class RowConverter {
     }
   }
 
-  /** Unknown fields, explicit nulls and notes; null when there are none. */
+  /** Unknown fields, explicit nulls, fields that have a default and were missing, and notes; null when there are none. */
   #extra(record: SourceRecord): Buffer | null {
     const unknown = new JsonObject();
     const nulls: string[] = [];
@@ -112,9 +117,13 @@ export class RowConverter {
         }
       }
     }
-    if (unknown.size === 0 && nulls.length === 0 && this.notes.length === 0) return null;
+    const missing = this.missingIsNotNull
+      ? this.#optional.filter((name) => record.get(name) === undefined)
+      : [];
+    if (unknown.size + nulls.length + missing.length + this.notes.length === 0) return null;
     if (unknown.size > 0) storableJson(unknown, this.#scope, 'extra', NON_FINITE_RULE);
     if (nulls.length > 0) unknown.add('$null', nulls);
+    if (missing.length > 0) unknown.add('$missing', missing);
     if (this.notes.length > 0) {
       const notes = this.notes.map(
         ({ rule, path, was }) =>

@@ -77,27 +77,50 @@ function text(value: string, { ascii }: Layout): string {
 
 const BUFFERED = 1 << 20;
 
-/** Writes an array of documents, one by one: indent 2, no newline at the end. */
-export class JsonArrayWriter {
-  #text = '[';
+/** Who wrote the files of a store. */
+export type WrittenBy = 'python' | 'javascript';
+
+/** `json.dump(value, file, ensure_ascii=False, indent=2)`. */
+const PYTHON_FILE: Layout = { indent: 2, comma: ',', ascii: false, nonFinite: true };
+
+/** A whole file, indented by two, without a newline at the end. */
+export function fileText(value: Raw, by: WrittenBy = 'javascript', level = 0): string {
+  return write(value, by === 'python' ? PYTHON_FILE : JAVASCRIPT, level);
+}
+
+/** Writes an array of documents, or an object of them, one by one: indent 2, no newline at the end. */
+export class JsonFileWriter {
+  #text: string;
   #any = false;
 
-  private constructor(private readonly handle: FileHandle) {}
-
-  /** @param file must not exist */
-  static async create(file: string): Promise<JsonArrayWriter> {
-    return new JsonArrayWriter(await open(file, 'wx', 0o600));
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly shape: 'array' | 'object',
+    private readonly by: WrittenBy,
+  ) {
+    this.#text = shape === 'array' ? '[' : '{';
   }
 
-  async add(document: JsonObject): Promise<void> {
-    this.#text += `${this.#any ? ',' : ''}\n  ${javascriptJson(document, 1)}`;
+  /** @param file must not exist */
+  static async create(
+    file: string,
+    shape: 'array' | 'object' = 'array',
+    by: WrittenBy = 'javascript',
+  ): Promise<JsonFileWriter> {
+    return new JsonFileWriter(await open(file, 'wx', 0o600), shape, by);
+  }
+
+  /** @param key of the member, in an object */
+  async add(document: JsonObject, key = ''): Promise<void> {
+    const name = this.shape === 'object' ? `${JSON.stringify(key)}: ` : '';
+    this.#text += `${this.#any ? ',' : ''}\n  ${name}${fileText(document, this.by, 1)}`;
     this.#any = true;
     if (this.#text.length > BUFFERED) await this.#flush();
   }
 
   async close(): Promise<void> {
     try {
-      this.#text += this.#any ? '\n]' : ']';
+      this.#text += `${this.#any ? '\n' : ''}${this.shape === 'array' ? ']' : '}'}`;
       await this.#flush();
       await this.handle.sync();
     } finally {

@@ -1,14 +1,36 @@
-import { readdir } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, extname, join, relative, sep } from 'node:path';
 import type pg from 'pg';
 import { Differences } from '../engine/differences.ts';
-import { LegacyNames, legacyRecords, valuesWithoutField } from '../engine/export.ts';
-import { createLegacyFiles, exportedFile, noExport } from '../engine/export-files.ts';
-import { compareCollection } from '../engine/export-proof-json.ts';
+import {
+  columnOf,
+  joinedRecords,
+  LegacyNames,
+  type LegacyRecord,
+  legacyRecords,
+  valuesWithoutField,
+} from '../engine/export.ts';
+import {
+  createLegacyFiles,
+  exportedFolder,
+  homeOf,
+  isLeftOut,
+  isWritten,
+  noExport,
+  proofFolder,
+} from '../engine/export-files.ts';
+import {
+  type CollectionPair,
+  compareCollection,
+  compareOpaque,
+  compareRepeated,
+} from '../engine/export-proof-json.ts';
 import { compareSqlite } from '../engine/export-proof-sqlite.ts';
 import { shareTarget } from '../engine/hold.ts';
+import type { JsonLayout, SystemMapping, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
+import { collectionFiles, unreadFiles } from '../sources/json-layout.ts';
 import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
 import { asRole, connectAs, type StepContext } from './context.ts';
 import { DivergenceError } from './verify.ts';
@@ -50,12 +72,13 @@ export async function exportLegacy(context: StepContext): Promise<void> {
     throw new CutoverError(
       'usage',
       `${system.name} can't be exported: ${reason}`,
-      'Leave it out with --system; its snapshot holds the legacy files as they were.',
+      `Leave it out with --system. In its place: ${join(context.home, 'snapshots', system.name)} holds the legacy files as they were, and pg_dump what the target has now.`,
     );
   }
   const snapshot = await currentSnapshot(context.home, system.name, system.source);
   const found = new Differences();
   const setAside = new Map<string, SetAside>();
+  let records = 0;
   const guard = await connectAs(context, 'verifier');
   try {
     await shareTarget(guard);
@@ -66,17 +89,22 @@ export async function exportLegacy(context: StepContext): Promise<void> {
       );
       const runId = await loadOf(client, context, snapshot);
       for (const { table } of system.tables) setAside.set(table, await setAsideOf(client, runId, table));
-      await writeFiles(context, client, snapshot, out, found);
+      records = await writeFiles(context, client, snapshot, out, found);
       await client.query('commit');
     });
   } finally {
     await guard.end().catch(() => {});
   }
-  await prove(context, snapshot, out, setAside, found);
+  try {
+    await prove(context, snapshot, out, setAside, found);
+  } finally {
+    await rm(proofFolder(out, system), { recursive: true, force: true });
+  }
   const place = join(out, system.name);
   if (found.total > 0) throw differ(context, place, found);
-  const rows = Object.values(report.tables).reduce((sum, table) => sum + table.unchanged, 0);
-  report.remarks.push(`${place} holds ${rows} records and is equal to snapshot ${snapshot.manifest.digest}`);
+  report.remarks.push(
+    `${place} holds ${records} records and is equal to snapshot ${snapshot.manifest.digest}`,
+  );
 }
 
 /** The load that brought the current snapshot. Its code may be older than ours: what it set aside is all that counts. */
@@ -108,33 +136,60 @@ async function setAsideOf(client: pg.Client, runId: string, table: string): Prom
   };
 }
 
-/** What the legacy form has no place for is found, too. */
+/** What the legacy form has no place for is found, too. @returns how many records the files have */
 async function writeFiles(
   context: StepContext,
   client: pg.Client,
   snapshot: Snapshot,
   out: string,
   found: Differences,
-): Promise<void> {
+): Promise<number> {
   const { system, report, signal } = context;
   const names = new LegacyNames();
   const files = await createLegacyFiles(out, system, snapshot);
+  const layout = system.source.kind === 'json' ? system.source : undefined;
+  let records = 0;
+  let incomplete = 0;
+  const write = async (mapping: TableMapping, block: readonly LegacyRecord[]) => {
+    signal?.throwIfAborted();
+    const lose = (key: string, field: string | null, target: string) =>
+      found.add({ table: mapping.entity, key, field, source: null, target, kind: 'extra' });
+    const collection = layout?.collections[mapping.entity];
+    for (const record of block) {
+      for (const { field, value } of record.disputed ?? []) lose(record.key, field, value);
+      for (const { field, value } of await files.write(mapping, record))
+        lose(record.key, field ?? null, value);
+      if (record.without?.length) incomplete++;
+      else if (!collection || isWritten(mapping, collection)) records++;
+    }
+  };
+  const tell = (table: string, rows: number) => {
+    const counts = tableReport(report, table);
+    counts.unchanged += rows;
+    context.log(`${system.name}: ${table} ${counts.unchanged}`);
+  };
+  const done = new Set<TableMapping>();
   try {
     for (const mapping of system.tables) {
-      const lose = (key: string, field: string | null, target: string) =>
-        found.add({ table: mapping.entity, key, field, source: null, target, kind: 'extra' });
-      const table = tableReport(report, mapping.table);
-      for await (const block of legacyRecords(client, mapping, names)) {
-        signal?.throwIfAborted();
-        for (const record of block) {
-          for (const { field, value } of await files.write(mapping, record))
-            lose(record.key, field ?? null, value);
-        }
-        table.unchanged += block.length;
-        context.log(`${system.name}: ${mapping.table} ${table.unchanged}`);
-      }
       for (const { column, rows } of await valuesWithoutField(client, mapping)) {
-        lose('*', column, `${rows} rows have a value`);
+        const target = `${rows} rows have a value`;
+        found.add({ table: mapping.entity, key: '*', field: column, source: null, target, kind: 'extra' });
+      }
+      if (done.has(mapping)) continue;
+      const parts = layout ? partsOf(system, mapping) : [mapping];
+      for (const part of parts) done.add(part);
+      if (parts.length > 1) {
+        for await (const block of joinedRecords(client, parts, names)) {
+          await write(mapping, block.records);
+          for (const [i, rows] of block.rows.entries()) tell(parts[i]!.table, rows);
+        }
+      } else {
+        const collection = layout?.collections[mapping.entity];
+        const home = collection && homeOf(collection);
+        for await (const block of legacyRecords(client, mapping, names, home)) {
+          await write(mapping, block);
+          tell(mapping.table, block.length);
+        }
       }
     }
     await files.finish();
@@ -142,6 +197,17 @@ async function writeFiles(
     await files.abandon();
     throw error;
   }
+  if (incomplete > 0) {
+    const what = `${incomplete} ${incomplete === 1 ? 'record of which a part is' : 'records of which parts are'}`;
+    report.remarks.push(`${what} not in the target: compared, and not written`);
+  }
+  return records;
+}
+
+/** The tables whose rows make one record together. */
+function partsOf({ tables }: SystemMapping, mapping: TableMapping): readonly TableMapping[] {
+  if (mapping.repeats !== undefined) return [mapping];
+  return tables.filter(({ entity, repeats }) => entity === mapping.entity && repeats === undefined);
 }
 
 async function prove(
@@ -163,7 +229,7 @@ async function prove(
     const proof = compareSqlite(
       {
         snapshot: snapshot.database!,
-        exported: exportedFile(out, system, ''),
+        exported: join(exportedFolder(out, system), system.source.file),
         tables: system.tables.map((mapping) => ({
           entity: mapping.entity,
           leftOut: leftOut(mapping.leftOut),
@@ -179,29 +245,92 @@ async function prove(
     }
     return;
   }
-  const { collections } = system.source;
+  await proveCollections(context, system.source, snapshot, out, (table) => new Set(aside(table)), found);
+}
+
+async function proveCollections(
+  context: StepContext,
+  layout: JsonLayout,
+  snapshot: Snapshot,
+  out: string,
+  aside: (table: string) => ReadonlySet<string>,
+  found: Differences,
+): Promise<void> {
+  const { system, report } = context;
+  const { files } = snapshot.manifest;
+  const stored = files.map(({ path }) => path);
+  const folder = exportedFolder(out, system);
+  const written = await filesBelow(folder);
+  const done = new Set<TableMapping>();
   for (const mapping of system.tables) {
-    const { entity, table } = mapping;
-    const { files, partsOr } = collections[entity]!;
-    const { source, fields } = await compareCollection(
-      {
-        entity,
-        snapshot: join(snapshot.folder, files[0]!),
-        exported: exportedFile(out, system, entity),
-        setAside: new Set(aside(table)),
-        leftOut: leftOut(mapping.leftOut),
-        oneDocument: partsOr !== undefined,
-      },
-      found,
-    );
-    tell(context, table, source, fields, found.of(entity));
+    if (done.has(mapping)) continue;
+    const { entity } = mapping;
+    const parts = partsOf(system, mapping);
+    for (const part of parts) done.add(part);
+    const collection = layout.collections[entity]!;
+    const names = collectionFiles(collection, stored);
+    const counts = mapping.fields.some(({ from }) => from === '$nth');
+    const pair: CollectionPair = {
+      entity,
+      layout: collection,
+      snapshot: { folder: snapshot.folder, names },
+      exported: { folder, names: collectionFiles(collection, written) },
+      unwritten: join(proofFolder(out, system), `${entity}.json`),
+      parts: parts.map(({ table, elsewhere = {} }) => ({
+        table,
+        setAside: aside(table),
+        elsewhere: new Set(Object.keys(elsewhere)),
+      })),
+      knowsFile: columnOf(mapping, '$file') !== undefined,
+      identity: counts || mapping.repeats ? legacyKeyOf(mapping) : undefined,
+      isLeftOut: isLeftOut(mapping),
+      tokens: layout.writtenBy === 'python',
+    };
+    const proof = await (collection.records === 'file'
+      ? compareOpaque(
+          pair,
+          files.filter(({ path }) => names.includes(path)),
+          found,
+        )
+      : mapping.repeats
+        ? compareRepeated(pair, found)
+        : compareCollection(pair, found));
+    for (const { table } of parts) tell(context, table, proof.source, proof.fields, found.of(entity));
+    if (collection.records === 'file') tellOpaque(report.remarks, layout, entity, stored);
   }
-  const known = new Set(Object.values(collections).flatMap((each) => each.files));
-  for (const { path, size } of snapshot.manifest.files) {
-    if (known.has(path) || extname(path) !== '.json') continue;
-    const source = `${size} bytes that were never loaded`;
+  for (const path of unreadFiles(layout, stored).keys()) {
+    if (extname(path) !== '.json') continue;
+    const source = `${files.find((each) => each.path === path)!.size} bytes that were never loaded`;
     found.add({ table: basename(path), key: path, field: null, source, target: null, kind: 'missing' });
   }
+}
+
+/** Names of the source fields that rows are recognised by. */
+const legacyKeyOf = ({ key, fields }: TableMapping): string[] =>
+  fields.flatMap(({ column, from }) =>
+    key.includes(column) && from !== undefined && from !== '$nth' && from !== '$file' ? [from] : [],
+  );
+
+function tellOpaque(remarks: string[], layout: JsonLayout, entity: string, stored: readonly string[]): void {
+  const { [entity]: opaque, ...others } = layout.collections;
+  const read = new Set(
+    Object.values(others).flatMap((each) => (each.records === 'file' ? [] : collectionFiles(each, stored))),
+  );
+  const never = collectionFiles(opaque!, stored).filter((path) => !read.has(path));
+  if (never.length === 0) return;
+  const what = `${never.length} ${never.length === 1 ? 'file' : 'files'} of ${entity}`;
+  remarks.push(`${what} whose content was never stored: they are in the snapshot`);
+}
+
+/** Names of all files, with `/` between folders. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'));
 }
 
 /** SQLite locators end with the rowid: `ohlcv_data rowid 17`. */

@@ -26,6 +26,8 @@ create table users (
 
 create table user_usage_limits (
   user_id text collate "C" primary key references users on delete cascade,
+  -- What the legacy record had for its user where that was not its key (hazard R2).
+  other_user_id jsonb,
   -- Below 0 and above the limit there are values that an administrator made (hazard R8): no check.
   roleplay_sessions_remaining integer not null default 60,
   video_processing_minutes_used integer not null default 0,
@@ -157,6 +159,8 @@ create table reminder_logs (
   sent_at timestamptz not null,
   reminder_type text collate "C" not null,
   occurrence integer not null default 1,
+  -- Null for what no legacy file had.
+  source_file text,
   email_address text,
   success boolean,
   error_message text,
@@ -192,6 +196,9 @@ create table prompt_templates (
 create table ab_tests (
   test_id text collate "C" primary key,
   source_file text,
+  -- Whether that file held several tests by their ids, and what the test then had for its own id (hazard R16).
+  in_object boolean not null default false,
+  own_test_id jsonb,
   test_name text,
   template_a_id text,
   template_b_id text,

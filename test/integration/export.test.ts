@@ -3,71 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import Database from 'libsql';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Divergence } from '../../jobs/engine/compare.ts';
-import type { SystemReport } from '../../jobs/report.ts';
-import { runSteps } from '../../jobs/run.ts';
-import { Secrets } from '../../jobs/secrets.ts';
-import { exportLegacy } from '../../jobs/steps/export.ts';
-import { DivergenceError } from '../../jobs/steps/verify.ts';
-import { asAdmin, copyOfLegacy, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
+import { change, type Exported, exported, tampered } from './exported.ts';
+import { copyOfLegacy, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
 import { BUDGET } from './proof.ts';
 
 const platform = inject('platform');
-
-interface Exported {
-  readonly report: SystemReport;
-  readonly code: number;
-  readonly divergences: readonly Divergence[];
-  /** Folder with the system's files. */
-  readonly folder: string;
-}
-
-/** Exports a system into a new folder. */
-async function exported(home: string, name: string): Promise<Exported> {
-  const out = await scratch();
-  const secrets = await Secrets.open(home);
-  let divergences: readonly Divergence[] = [];
-  const step = {
-    name: 'export',
-    what: '',
-    after: [],
-    run: (context: Parameters<typeof exportLegacy>[0]) =>
-      exportLegacy(context).catch((error) => {
-        if (error instanceof DivergenceError) divergences = error.divergences;
-        throw error;
-      }),
-  };
-  const { systems } = await runSteps([systemNamed(name)], [step], (system) => ({
-    system,
-    platform,
-    home,
-    secrets,
-    sources: { folders: [], stores: new Map() },
-    batchRows: 10_000,
-    budget: 0,
-    dryRun: false,
-    out,
-    log: () => {},
-  }));
-  const report = systems[name]!;
-  return { report, code: report.error?.exitCode ?? 0, divergences, folder: join(out, name) };
-}
-
-/** Runs statements as the administrator; the triggers that stamp changes stay quiet. */
-const change = (system: string, sql: string) =>
-  asAdmin(platform, systemNamed(system).database, (client) =>
-    client.query(`set cutover.loading = 'on'; ${sql}`),
-  );
-
-/** Changes the target, exports, and changes it back. */
-async function tampered(home: string, system: string, sql: string, undo: string): Promise<Exported> {
-  await change(system, sql);
-  try {
-    return await exported(home, system);
-  } finally {
-    await change(system, undo);
-  }
-}
 
 /** Nothing of the plan's later steps matters to an export. */
 const STEPS = ['backup', 'provision', 'schema', 'load'];
@@ -104,8 +44,8 @@ describe('an export of the sample', () => {
     home = await scratch();
     await dropSystems(platform);
     await loaded(home, LEGACY, BUDGET);
-    trdinger = await exported(home, 'trdinger');
-    lightning = await exported(home, 'lightning-talk');
+    trdinger = await exported(platform, home, 'trdinger');
+    lightning = await exported(platform, home, 'lightning-talk');
   });
 
   it('is proved equal to the snapshot, every record accounted for', () => {
@@ -297,7 +237,7 @@ describe('an export of the sample', () => {
       finds: [{ table: 'settings', field: 'siteName', target: '"another"', kind: 'changed' }],
     },
   ])('fails with 7 and names what differs: $name', async ({ system, sql, undo, finds }) => {
-    const { code, divergences, report } = await tampered(home, system, sql, undo);
+    const { code, divergences, report } = await tampered(platform, home, system, sql, undo);
     expect(code).toBe(7);
     expect(divergences).toHaveLength(finds.length);
     expect(divergences).toEqual(expect.arrayContaining(finds.map((each) => expect.objectContaining(each))));
@@ -350,7 +290,7 @@ describe('an export of a store with what no sample has', () => {
   });
 
   it('gives it all back, and names what was never loaded', async () => {
-    const trdinger = await exported(home, 'trdinger');
+    const trdinger = await exported(platform, home, 'trdinger');
     expect(trdinger.divergences).toEqual([
       expect.objectContaining({ table: 'long_short_ratio', source: '1 rows that were never loaded' }),
     ]);
@@ -359,7 +299,7 @@ describe('an export of a store with what no sample has', () => {
     expect(query(file, 'select experiment_id, hypervolume = 1e999 from ga_experiments where id = 1')).toEqual(
       [['x-1', 1]],
     );
-    const lightning = await exported(home, 'lightning-talk');
+    const lightning = await exported(platform, home, 'lightning-talk');
     expect(lightning.divergences).toEqual([expect.objectContaining({ key: 'polls.json', kind: 'missing' })]);
     expect((await collection(lightning.folder, 'events')).filter(({ title }) => title === 'x')).toHaveLength(
       5,
@@ -372,11 +312,14 @@ describe('an export as a store of its own', () => {
     const [home, again] = [await scratch(), await scratch()];
     await dropSystems(platform);
     await loaded(home, LEGACY, BUDGET);
-    const first = [await exported(home, 'trdinger'), await exported(home, 'lightning-talk')];
+    const first = [
+      await exported(platform, home, 'trdinger'),
+      await exported(platform, home, 'lightning-talk'),
+    ];
     await dropSystems(platform);
     for (const [i, system] of ['trdinger', 'lightning-talk'].entries()) {
       await loadedOne(again, join(first[i]!.folder, '..'), system, 0);
-      const second = await exported(again, system);
+      const second = await exported(platform, again, system);
       expect(second.divergences).toEqual([]);
       for (const table of Object.values(second.report.tables)) expect(table.unchanged).toBe(table.source);
       if (system === 'trdinger') continue;
@@ -401,7 +344,7 @@ describe.skipIf(!hasReal)('an export of real legacy data', () => {
     await dropSystems(platform);
     await loaded(home, REAL, 0);
     for (const system of ['trdinger', 'lightning-talk']) {
-      const { divergences, report } = await exported(home, system);
+      const { divergences, report } = await exported(platform, home, system);
       expect(divergences).toEqual([]);
       expect(report.error).toBeUndefined();
     }
@@ -422,6 +365,7 @@ describe('the command', () => {
     });
     expect(await cutover(platform, home, 'export')).toMatchObject({ code: 2 });
     await change(
+      platform,
       'lightning-talk',
       `update talks set title = 'changed' where id = (select min(id::text)::uuid from talks)`,
     );

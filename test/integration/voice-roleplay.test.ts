@@ -99,7 +99,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     row: { email: 'family@example.com', username: '家族 2' },
   }),
   [`users ${LIMITS}["oldest"]`]: user('oldest', {
-    row: { ...EVERYBODY, email: null, username: null, notification_settings: DEFAULT_REMINDERS, extra: null },
+    row: { ...EVERYBODY, email: null, username: null, notification_settings: DEFAULT_REMINDERS },
+    extra: { $missing: ['reminder_settings'] },
   }),
   [`user_usage_limits ${LIMITS}["oldest"]`]: user('oldest', {
     row: {
@@ -112,7 +113,14 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       recent_improvement_points: [],
       monthly_limit_roleplay: 60,
       monthly_limit_video_minutes: 60,
-      extra: null,
+    },
+    extra: {
+      $missing: [
+        'consecutive_days',
+        'total_roleplay_sessions',
+        'recent_sessions',
+        'recent_improvement_points',
+      ],
     },
   }),
   [`user_usage_limits ${LIMITS}["null_days"]`]: {

@@ -10,7 +10,7 @@ import { looseDifferences } from '../../jobs/engine/loose-json.ts';
 import type { LegacyRow, Note } from '../../jobs/engine/mapping.ts';
 import { parseJson } from '../../jobs/sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue } from '../../jobs/sources/json-value.ts';
-import { JsonArrayWriter, javascriptJson, pythonJson } from '../../jobs/sources/json-write.ts';
+import { JsonFileWriter, javascriptJson, pythonJson } from '../../jobs/sources/json-write.ts';
 import { parseLoosely } from '../../jobs/sources/parse-loosely.ts';
 import type { Raw } from '../../jobs/sources/source.ts';
 import { SqliteStore } from '../../jobs/sources/sqlite.ts';
@@ -214,7 +214,7 @@ describe('writers', () => {
 
   it.each([[[]], [['{"id":"a","b":[1]}', '{}']]])('an array file of %j', async (documents) => {
     const file = join(folder, `${documents.length}.json`);
-    const writer = await JsonArrayWriter.create(file);
+    const writer = await JsonFileWriter.create(file);
     for (const document of documents) await writer.add(parsed(document) as JsonObject);
     await writer.close();
     expect(readFileSync(file, 'utf8')).toBe(
@@ -224,7 +224,7 @@ describe('writers', () => {
         2,
       ),
     );
-    await expect(JsonArrayWriter.create(file)).rejects.toThrow(/EEXIST/);
+    await expect(JsonFileWriter.create(file)).rejects.toThrow(/EEXIST/);
   });
 });
 

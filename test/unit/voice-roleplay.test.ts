@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { LegacyRow } from '../../jobs/engine/mapping.ts';
+import { fieldsOf } from '../../jobs/engine/export.ts';
+import type { LegacyRow, Note } from '../../jobs/engine/mapping.ts';
 import { matchesPattern } from '../../jobs/sources/file-pattern.ts';
 import { collectionFiles, refusal } from '../../jobs/sources/json-layout.ts';
 import { parseJson } from '../../jobs/sources/json-parse.ts';
-import { JsonNumber, JsonObject } from '../../jobs/sources/json-value.ts';
+import { JsonNumber, JsonObject, type JsonValue } from '../../jobs/sources/json-value.ts';
+import { fileText } from '../../jobs/sources/json-write.ts';
 import type { Raw } from '../../jobs/sources/source.ts';
 import { voiceRoleplayAnalytics } from '../../jobs/systems/voice-roleplay/analytics.ts';
 import { voiceRoleplay } from '../../jobs/systems/voice-roleplay/index.ts';
@@ -107,6 +109,73 @@ describe('the id within the record (R2)', () => {
   });
 });
 
+/** A stored row, by the text that PostgreSQL writes for each column. */
+const rowOf = (
+  columns: Readonly<Record<string, string | null>>,
+  notes: readonly Note[] = [],
+  extra = '{}',
+): LegacyRow & { extra: JsonObject } => ({
+  text: (column) => columns[column] ?? null,
+  notes,
+  nameOf: () => undefined,
+  keyOf: () => undefined,
+  extra: json(extra) as JsonObject,
+});
+
+/** Fields and place of the record that a row gives back, numbers as their text. */
+const legacyOf = (table: string, row: LegacyRow & { extra: JsonObject }): [unknown, unknown] => {
+  const place = new Map<string, Raw>();
+  const fields = fieldsOf(tables.find((each) => each.table === table)!, row, place);
+  return [
+    JSON.parse(fileText(new JsonObject([...fields] as [string, JsonValue][]))),
+    Object.fromEntries(place),
+  ];
+};
+
+describe('the way back', () => {
+  const note = (was: string): Note => ({ rule: 'R2', path: 'user_id', was });
+
+  it('gives the record the id that it had, and that of its key where nothing is known', () => {
+    const limits = (other: string | null, ...notes: Note[]) =>
+      legacyOf('user_usage_limits', rowOf({ user_id: 'a', other_user_id: other }, notes));
+    expect(limits(null)).toEqual([{ user_id: 'a' }, { $key: 'a' }]);
+    expect(limits('"b"', note('b'))).toEqual([{ user_id: 'b' }, { $key: 'a' }]);
+    expect(limits('5', note('5'))).toEqual([{ user_id: 5 }, { $key: 'a' }]);
+    expect(limits(null, note('missing'))).toEqual([{}, { $key: 'a' }]);
+    const explicit = rowOf({ user_id: 'a' }, [note('not storable')], '{"$null": ["user_id"]}');
+    expect(legacyOf('user_usage_limits', explicit)).toEqual([{ user_id: null }, { $key: 'a' }]);
+  });
+
+  it('leaves out what was missing, unless it has a value now', () => {
+    const extra = '{"$missing": ["consecutive_days", "recent_sessions"]}';
+    const limits = (days: string, sessions: string) =>
+      legacyOf(
+        'user_usage_limits',
+        rowOf({ consecutive_days: days, recent_sessions: sessions }, [], extra),
+      )[0];
+    expect(limits('0', '[]')).toEqual({});
+    expect(limits('3', '[]')).toEqual({ consecutive_days: 3 });
+    expect(limits('0', '[1]')).toEqual({ recent_sessions: [1] });
+    const settings =
+      '{"email_enabled": true, "email_address": "", "user_name": "", "reminder_days": [3, 1, 0], "timezone": "Asia/Tokyo", "enable_shame_system": false}';
+    const user = (email: string | null) =>
+      legacyOf(
+        'users',
+        rowOf({ notification_settings: settings, email }, [], '{"$missing": ["reminder_settings"]}'),
+      )[0];
+    expect(user(null)).toEqual({});
+    expect(user('x')).toMatchObject({ reminder_settings: { email_address: 'x' } });
+  });
+
+  it('puts a test into the object that it was in, with its own id or without', () => {
+    const test = (in_object: string, own: string | null) =>
+      legacyOf('ab_tests', rowOf({ test_id: 'a', in_object, own_test_id: own, source_file: 'f.json' }));
+    expect(test('f', null)).toEqual([{ test_id: 'a' }, { $file: 'f.json' }]);
+    expect(test('t', null)).toEqual([{}, { $file: 'f.json', $key: 'a' }]);
+    expect(test('t', '"b"')).toEqual([{ test_id: 'b' }, { $file: 'f.json', $key: 'a' }]);
+  });
+});
+
 describe('reminder settings', () => {
   const settings = (text: string) => json(text) as JsonObject;
 
@@ -120,14 +189,14 @@ describe('reminder settings', () => {
       expect(outcome(field, settings(`{"${name}": "x"}`))).toBe('x');
       expect([outcome(field, settings('{}')), outcome(field, undefined)]).toEqual([null, null]);
       expect(outcome(field, settings(`{"${name}": 5}`))).toBe('WRONG_TYPE');
-      const row = (text: string | null): LegacyRow => ({
-        text: () => text,
-        notes: [],
-        nameOf: () => undefined,
-        keyOf: () => undefined,
-      });
-      expect(field.legacy!(row(null))).toEqual(new JsonObject([[name, '']]));
-      expect(field.legacy!(row('x'))).toEqual(new JsonObject([[name, 'x']]));
+      const row = (text: string | null, kept: string | null) =>
+        rowOf({ [column]: text, notification_settings: kept });
+      expect(field.legacy!(row('x', '{}'))).toEqual(new JsonObject([[name, 'x']]));
+      expect(field.legacy!(row(null, `{"${name}": "x"}`))).toEqual(new JsonObject([[name, '']]));
+      // What the settings keep is what the record had.
+      for (const kept of [null, '{}', `{"${name}": null}`, `{"${name}": ""}`]) {
+        expect(field.legacy!(row(null, kept))).toBeUndefined();
+      }
     }
   });
 

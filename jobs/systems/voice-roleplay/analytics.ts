@@ -5,8 +5,11 @@ import { layout } from './layout.ts';
 import { anyNumber, document, score, sourceFile, time } from './rules.ts';
 
 /** Name of the file without its folders. */
-const fileName = derived('file_name', pg.text, (scope) =>
-  stringOf(scope.raw('$file'), '$file').replace(/^.*\//, ''),
+const fileName = derived(
+  'file_name',
+  pg.text,
+  (scope) => stringOf(scope.raw('$file'), '$file').replace(/^.*\//, ''),
+  { notExported: `file_name is distinct from regexp_replace(source_file, '^.*/', '')` },
 );
 
 const tables: readonly TableMapping[] = [

@@ -1,4 +1,4 @@
-import { bool, derived, integer, member, nth, text } from '../../engine/contracts.ts';
+import { bool, derived, integer, nth, text } from '../../engine/contracts.ts';
 import { encodeJsonb } from '../../engine/jsonb.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
@@ -6,18 +6,22 @@ import { JsonObject } from '../../sources/json-value.ts';
 import { layout } from './layout.ts';
 import {
   anyNumber,
+  CREDENTIAL,
   CREDENTIALS,
   document,
   documentOr,
-  emptyIsNull,
+  inObject,
   lastCounts,
   limitsUserId,
   loggedUser,
   oneSession,
   oneTest,
+  otherUserId,
+  ownTestId,
   REMINDER_DEFAULTS,
   score,
   sessionUser,
+  setting,
   settingValue,
   sourceFile,
   testId,
@@ -29,15 +33,18 @@ import {
 const optional = (column: string, from = column) => text(column, { from, nullable: true });
 const count = (column: string) => integer(column, { missing: 0, hazards: ['R5'] });
 
-/** The same in every row. */
-const constant = (column: string, type: Field['type'], value: unknown) => derived(column, type, () => value);
+/** The same in every row; the legacy form has no place for anything else. @param text the value as PostgreSQL writes it */
+const constant = (column: string, type: Field['type'], value: unknown, text = String(value)) =>
+  derived(column, type, () => value, {
+    notExported: `${column} is distinct from '${text}'::${type.sql}`,
+  });
 
 /** Sessions and minutes of video in 30 days; a constant of the application's code. */
 const LIMIT = 60;
 
 /** Not in the record, and not made up: the column's own default would be the time of the load. */
 const unknownTime = (column: string): Field =>
-  derived(column, pg.timestamptz, () => null, { nullable: true });
+  derived(column, pg.timestamptz, () => null, { nullable: true, notExported: `${column} is not null` });
 
 /** One document a file, known by the file. */
 const byFile = (table: string, entity: string, fields: readonly Field[]): TableMapping => ({
@@ -73,15 +80,15 @@ const tables: readonly TableMapping[] = [
     fields: [
       userId,
       documentOr('notification_settings', REMINDER_DEFAULTS, 'reminder_settings'),
-      member('reminder_settings', 'email_address', emptyIsNull('email')),
-      member('reminder_settings', 'user_name', emptyIsNull('username')),
+      setting('email_address', 'email'),
+      setting('user_name', 'username'),
       time('created_at'),
       time('updated_at'),
       // What the plan gives everybody; the application knew nothing of it.
       constant('user_type', pg.text, 'sales_person'),
       constant('experience_level', pg.text, 'beginner'),
       constant('is_active', pg.bool, true),
-      constant('preferences', pg.jsonb, encodeJsonb(new JsonObject())),
+      constant('preferences', pg.jsonb, encodeJsonb(new JsonObject()), '{}'),
     ],
   },
   {
@@ -90,9 +97,10 @@ const tables: readonly TableMapping[] = [
     key: ['user_id'],
     extra: 'extra',
     duplicates: lastCounts,
-    elsewhere: { user_id: 'users', reminder_settings: 'users' },
+    elsewhere: { reminder_settings: 'users' },
     fields: [
       limitsUserId,
+      otherUserId,
       integer('video_processing_minutes_used', { hazards: ['R8'] }),
       integer('roleplay_sessions_remaining', { hazards: ['R8'] }),
       time('last_reset_date'),
@@ -137,6 +145,7 @@ const tables: readonly TableMapping[] = [
     legacyOrder: ['sent_at', 'user_id', 'reminder_type', 'occurrence'],
     fields: [
       loggedUser,
+      sourceFile,
       time('sent_at'),
       text('reminder_type'),
       nth('occurrence', { hazards: ['R14'] }),
@@ -173,6 +182,8 @@ const tables: readonly TableMapping[] = [
     duplicates: oneTest,
     fields: [
       testId,
+      inObject,
+      ownTestId,
       sourceFile,
       optional('test_name'),
       optional('template_a_id'),
@@ -203,6 +214,7 @@ const tables: readonly TableMapping[] = [
     key: ['source_file', 'key'],
     extra: 'extra',
     leftOut: CREDENTIALS,
+    leftOutLike: CREDENTIAL,
     fields: [sourceFile, text('key'), settingValue],
   },
 ];

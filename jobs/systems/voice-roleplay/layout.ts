@@ -16,6 +16,7 @@ export const layout: JsonLayout = {
   kind: 'json',
   landmark: 'usage_limits.json',
   root: 'named',
+  writtenBy: 'python',
   folder: '.',
   // The plan's own backup is a folder data_backup_YYYYMMDD beside data.
   skip: ['.git', 'node_modules', '.venv', 'venv', '__pycache__', '*backup*'],
@@ -27,14 +28,24 @@ export const layout: JsonLayout = {
     '**/*.wav': 'speech that was generated, and is made again when it is asked for',
   },
   collections: {
-    usage_limits: { files: LIMITS, required: true, records: 'members' },
+    usage_limits: {
+      files: LIMITS,
+      home: 'data/usage_limits.json',
+      required: true,
+      records: 'members',
+    },
     recent_sessions: { files: LIMITS, required: true, records: 'members', each: 'recent_sessions' },
     // Not in the plan; the application keeps the last 1000 in it.
-    reminder_logs: { files: ['**/reminder_logs.json'] },
+    reminder_logs: { files: ['**/reminder_logs.json'], home: 'data/reminder_logs.json' },
     reminder_scheduler: { files: ['**/reminder_scheduler.json'], records: 'document' },
     prompt_templates: { files: ['**/prompt_templates/*.json'], records: 'document' },
     // One test a file, or all of them in one by their ids: the program that wrote them is not known.
-    ab_tests: { files: ['**/ab_tests/*.json'], records: 'document', keyedBy: 'test_id' },
+    ab_tests: {
+      files: ['**/ab_tests/*.json'],
+      home: 'data/ab_tests/*.json',
+      records: 'document',
+      keyedBy: 'test_id',
+    },
     voice_settings: { files: ['**/voicevox/*.json'], records: 'document' },
     // Each member of the document is a setting.
     application_settings: {

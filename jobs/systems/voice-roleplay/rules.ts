@@ -1,15 +1,20 @@
 import {
+  checkedText,
+  derived,
   json,
   localInstant,
+  membersOf,
   reference,
   score as scoreBetween,
   stringOf,
   text,
 } from '../../engine/contracts.ts';
 import { encodeJsonb } from '../../engine/jsonb.ts';
-import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engine/mapping.ts';
+import { noted } from '../../engine/legacy.ts';
+import type { DuplicateVerdict, Field, KeyedRow, LegacyRow, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
+import { parseJson } from '../../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 import { HOST_ZONE } from './layout.ts';
@@ -58,7 +63,7 @@ export const anyNumber = (column: string): Field =>
   });
 
 /** Name of the file that the record is in. */
-export const sourceFile: Field = { ...text('source_file', { from: '$file' }), legacy: undefined };
+export const sourceFile: Field = text('source_file', { from: '$file' });
 
 /** What the web client sends as the id of a user: the type of customer that they talk to. */
 const CUSTOMER_TYPES = [
@@ -109,17 +114,31 @@ export const limitsUserId: Field = {
   },
 };
 
+/**
+ * What the record itself has for `user_id` where that is not its key (R2). A row without it and without a note of it has
+ * the key there, as the application's own loader needs it.
+ */
+export const otherUserId: Field = (() => {
+  const base = json('other_user_id', { from: 'user_id', nullable: true, nonFinite: 'X4', hazards: ['R2'] });
+  return {
+    ...base,
+    convert: (raw, scope) => (raw === scope.raw('$key') ? null : base.convert(raw, scope)),
+    legacy(row) {
+      const other = base.legacy?.(row);
+      if (other !== undefined) return other;
+      return noted(row, 'R2', 'user_id') === undefined ? (row.text('user_id') ?? undefined) : undefined;
+    },
+  };
+})();
+
 /** The record around the session names its user. */
-export const sessionUser: Field = {
-  ...reference('user_id', pg.text, {
-    from: '$key',
-    parents: 'users',
-    stored: 'text',
-    orphan: { reject: 'ORPHAN_USER' },
-    hazards: ['R2'],
-  }),
-  legacy: undefined,
-};
+export const sessionUser: Field = reference('user_id', pg.text, {
+  from: '$key',
+  parents: 'users',
+  stored: 'text',
+  orphan: { reject: 'ORPHAN_USER' },
+  hazards: ['R2'],
+});
 
 function shown(raw: Raw): string {
   if (raw === undefined) return 'missing';
@@ -127,16 +146,32 @@ function shown(raw: Raw): string {
   return typeof raw === 'string' && raw.isWellFormed() && !raw.includes('\0') ? raw : 'not storable';
 }
 
-/** R3: the application has '' for nothing. */
-export function emptyIsNull(column: string): Field {
-  const base = text(column, { nullable: true, hazards: ['R3'] });
+/**
+ * R3: a text among the reminder settings, in a column of its own; the application has '' for nothing. The settings keep
+ * the text, so only a column that says more than they do counts.
+ */
+export function setting(name: string, column: string): Field {
+  const base = text(column, { from: 'reminder_settings', nullable: true, hazards: ['R3'] });
+  const kept = (row: LegacyRow): unknown => {
+    const settings = row.text('notification_settings');
+    const value = settings === null ? undefined : parseJson(Buffer.from(settings)).value;
+    return value instanceof JsonObject ? value.get(name) : undefined;
+  };
   return {
     ...base,
     aggregate: undefined,
-    convert(raw, scope) {
-      return raw === '' ? null : base.convert(raw, scope);
+    convert(raw) {
+      const value = membersOf(raw, 'reminder_settings')?.get(name);
+      if (value === '' || value === undefined || value === null) return null;
+      return checkedText(value, column);
     },
-    legacy: (row) => row.text(column) ?? '',
+    legacy(row) {
+      const value = row.text(column);
+      if (value !== null) return new JsonObject([[name, value]]);
+      const was = kept(row);
+      return typeof was === 'string' && was !== '' ? new JsonObject([[name, '']]) : undefined;
+    },
+    notExported: `${column} = '' or ${column} is distinct from nullif(notification_settings ->> '${name}', '')`,
   };
 }
 
@@ -188,6 +223,25 @@ export const testId: Field = {
   },
 };
 
+/** R16: whether the test's file is an object of tests by their ids; else it is the test. */
+export const inObject: Field = {
+  ...derived('in_object', pg.bool, (scope) => scope.raw('$key') !== undefined),
+  from: '$key',
+  legacy: (row) => (row.text('in_object') === 't' ? (row.text('test_id') ?? undefined) : undefined),
+};
+
+/** What a test that is found by its key has for `test_id` itself. */
+export const ownTestId: Field = (() => {
+  const base = json('own_test_id', { from: 'test_id', nullable: true, nonFinite: 'X4', hazards: ['R16'] });
+  return {
+    ...base,
+    convert: (raw, scope) => (scope.raw('$key') === undefined ? null : base.convert(raw, scope)),
+    legacy: (row) =>
+      row.text('in_object') === 't' ? base.legacy?.(row) : (row.text('test_id') ?? undefined),
+    notExported: 'not in_object and own_test_id is not null',
+  };
+})();
+
 /** R16: one test in two files. */
 export function oneTest(first: KeyedRow, second: KeyedRow): DuplicateVerdict {
   const none: ReadonlySet<string> = new Set();
@@ -214,7 +268,7 @@ export const loggedUser: Field = (() => {
 })();
 
 /** A name that is hardly anything but a credential's; `max_tokens` is none. */
-const CREDENTIAL = /passw|passphrase|secret|credential|webhook|private_?key|api_?key|(^|[^s])token$/i;
+export const CREDENTIAL = /passw|passphrase|secret|credential|webhook|private_?key|api_?key|(^|[^s])token$/i;
 
 /** A value without the members of its objects that are named like credentials. */
 function withoutCredentials(value: JsonValue): JsonValue {
