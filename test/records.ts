@@ -2,6 +2,7 @@ import { bigint, text } from '../jobs/engine/contracts.ts';
 import { type CopyBuffer, endOfRow, fieldsOf } from '../jobs/engine/copy-buffer.ts';
 import type { Field, Note, RowScope, TableMapping } from '../jobs/engine/mapping.ts';
 import { Reject } from '../jobs/engine/reject.ts';
+import { LeftOutMembers } from '../jobs/sources/left-out.ts';
 import type { OrderedReader, Raw, SourceRecord } from '../jobs/sources/source.ts';
 
 /** A record with these fields; one that is undefined is missing. */
@@ -16,7 +17,7 @@ export function record(
     defect,
     get: (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined),
     fields: () => names,
-    payload: (leftOut) => `{${names.filter((name) => !leftOut.has(name)).join(',')}}`,
+    payload: (leftOut) => `{${names.filter((name) => !leftOut.has(name, fields[name])).join(',')}}`,
   };
 }
 
@@ -53,7 +54,7 @@ export function scopeOf(
   const notes: Note[] = [];
   return {
     notes,
-    leftOut: new Set(),
+    leftOut: new LeftOutMembers(),
     raw: (name) => fields[name],
     note: (rule, path, was) => notes.push({ rule, path, was }),
     parent: (entity, name) => parents[`${entity} ${name}`],

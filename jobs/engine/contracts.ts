@@ -424,9 +424,15 @@ function parseStored(raw: Buffer, field: string): JsonValue {
   return parsed.value;
 }
 
+/** Rule id under which a member that was left out is noted. */
+export const CREDENTIAL_RULE = 'X10';
+
 /** The canonical jsonb text of a document, with non-finite numbers replaced and noted. */
 export function storableJson(document: JsonValue, scope: RowScope, field: string, nonFinite: string): Buffer {
-  const { value, paths } = replaceNonFinite(withoutMembers(document, scope.leftOut));
+  const kept = withoutMembers(document, scope.leftOut, (path) =>
+    scope.note(CREDENTIAL_RULE, `${field}${path.slice(1)}`, 'left out'),
+  );
+  const { value, paths } = replaceNonFinite(kept);
   for (const { path, was } of paths) scope.note(nonFinite, `${field}${path.slice(1)}`, was);
   try {
     return encodeJsonb(value);

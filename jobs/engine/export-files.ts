@@ -4,6 +4,7 @@ import { matchesPattern } from '../sources/file-pattern.ts';
 import { collectionFiles } from '../sources/json-layout.ts';
 import { JsonObject } from '../sources/json-value.ts';
 import { fileText, JsonFileWriter } from '../sources/json-write.ts';
+import { isCredentialName } from '../sources/left-out.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import { type Refusal, SqliteWriter } from '../sources/sqlite-write.ts';
 import { columnOf, type LegacyRecord } from './export.ts';
@@ -155,7 +156,7 @@ class JsonFiles implements LegacyFiles {
       const key = String(document.get('key'));
       const value = document.get('value') ?? null;
       // Its value was never stored.
-      if (value === null && isLeftOut(mapping)(key)) return [];
+      if (value === null && isCredentialName(key)) return [];
       const id = `${entity} ${file}`;
       const parts = this.#documents.get(id) ?? { entity, file, document: new JsonObject() };
       this.#documents.set(id, parts);
@@ -219,7 +220,7 @@ class JsonFiles implements LegacyFiles {
       const collection = this.#layout.collections[mapping.entity]!;
       const { records = 'elements', required } = collection;
       if (!isWritten(mapping, collection) || records === 'document') continue;
-      const had = collectionFiles(collection, stored);
+      const had = collectionFiles(this.#layout, collection, stored);
       const home = homeOf(collection);
       const wanted = columnOf(mapping, '$file') ? had : had.length > 0 || required ? [home] : [];
       for (const name of wanted) {
@@ -242,11 +243,6 @@ const twoForms = (file: string): Refusal => ({ value: `${basename(file)} has ano
 /** The records of other tables go to the proof alone: their content is in a file already, or was never stored. */
 export const isWritten = ({ repeats }: TableMapping, { records }: CollectionLayout): boolean =>
   repeats === undefined && records !== 'file';
-
-/** Members that were never imported, wherever they stand. */
-export function isLeftOut({ leftOut = {}, leftOutLike }: TableMapping): (name: string) => boolean {
-  return (name) => Object.hasOwn(leftOut, name) || (leftOutLike?.test(name) ?? false);
-}
 
 /** Where the application has the records of a collection that don't name their file. */
 export function homeOf({ home, files }: CollectionLayout): string | undefined {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LeftOut } from '../sources/left-out.ts';
 import { parseLoosely } from '../sources/parse-loosely.ts';
 import type { Divergence } from './compare.ts';
 import type { Differences } from './differences.ts';
@@ -42,8 +43,8 @@ export interface CollectionPair {
   readonly knowsFile: boolean;
   /** What tells records without an id from each other, as far as anything does; absent: `id`. */
   readonly identity?: readonly string[] | undefined;
-  /** Whether a member of this name must not be in an export. */
-  readonly isLeftOut: (name: string) => boolean;
+  /** What must not be in an export. */
+  readonly leftOut: LeftOut;
   /** Whether `NaN` and infinities are numbers that the application reads; else they are null. */
   readonly tokens: boolean;
 }
@@ -80,10 +81,10 @@ export async function compareCollection(pair: CollectionPair, found: Differences
   const source = await itemsOf(pair, pair.snapshot);
   const asides = (item: Item) => pair.parts.filter(({ setAside }) => setAside.has(item.locator));
   const whole = source.filter((item) => asides(item).length === 0);
-  const own = whole.map((item) => ({ ...item, value: without(item.value, pair.isLeftOut) }));
+  const own = whole.map((item) => ({ ...item, value: without(item.value, pair.leftOut) }));
   const target = (await itemsOf(pair, pair.exported)).map((item) => ({
     ...item,
-    value: without(item.value, pair.isLeftOut, (name) =>
+    value: without(item.value, pair.leftOut, (name) =>
       tell(item.locator, name, null, 'what no export may have', 'extra'),
     ),
   }));
@@ -93,7 +94,7 @@ export async function compareCollection(pair: CollectionPair, found: Differences
     if (missing.length === 0 || missing.length === pair.parts.length) return [];
     const held = pair.parts.filter((part) => !missing.includes(part));
     const isHeld = (name: string) => held.some(({ elsewhere }) => !elsewhere.has(name));
-    const record = Object.entries(without(item.value, pair.isLeftOut) as Document);
+    const record = Object.entries(without(item.value, pair.leftOut) as Document);
     const value = {
       [NO_ROW]: missing.map(({ table }) => table).join(),
       ...Object.fromEntries(record.filter(([name]) => isHeld(name))),
@@ -307,8 +308,8 @@ function compareOnly(
   const kept = isObject(first)
     ? Object.fromEntries(Object.entries(first).filter(([key]) => !aside(key)))
     : first;
-  const own = without(kept, pair.isLeftOut);
-  const written = without(target[0] ?? {}, pair.isLeftOut, (field) =>
+  const own = without(kept, pair.leftOut);
+  const written = without(target[0] ?? {}, pair.leftOut, (field) =>
     tell(name, field, null, 'what no export may have', 'extra'),
   );
   for (const { path, a, b } of looseDifferences(own, written)) {
@@ -331,16 +332,12 @@ const cut = (text: string | null) =>
   text !== null && text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 
 /** The value without the members of these names, at any depth. */
-function without(
-  value: unknown,
-  isLeftOut: (name: string) => boolean,
-  onFound?: (name: string) => void,
-): unknown {
+function without(value: unknown, leftOut: LeftOut, onFound?: (name: string) => void): unknown {
   if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map((each) => without(each, isLeftOut, onFound));
+  if (Array.isArray(value)) return value.map((each) => without(each, leftOut, onFound));
   const kept: [string, unknown][] = [];
   for (const [name, each] of Object.entries(value)) {
-    if (!isLeftOut(name)) kept.push([name, without(each, isLeftOut, onFound)]);
+    if (!leftOut.has(name, each)) kept.push([name, without(each, leftOut, onFound)]);
     else onFound?.(name);
   }
   return Object.fromEntries(kept);

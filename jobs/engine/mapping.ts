@@ -1,3 +1,4 @@
+import type { LeftOut } from '../sources/left-out.ts';
 import type { Raw, SourceRecord } from '../sources/source.ts';
 import type { PgType } from './pg-types.ts';
 
@@ -13,8 +14,8 @@ export interface Note {
 
 /** What a contract may ask and say while it converts one record. */
 export interface RowScope {
-  /** Names of members that are stored nowhere, at whatever depth of a document they stand. */
-  readonly leftOut: ReadonlySet<string>;
+  /** Members that are stored nowhere, at whatever depth of a document they stand. */
+  readonly leftOut: LeftOut;
   /** Another field of the same record. */
   raw(field: string): Raw;
   note(rule: string, path: string, was: string): void;
@@ -95,10 +96,11 @@ export interface TableMapping {
   readonly fields: readonly Field[];
   /** How the source's own engine yields the records in key order; absent: it can't, and the keys are sorted on disk. */
   readonly order?: SourceOrder;
-  /** Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included. */
+  /**
+   * Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included; credentials
+   * are left out without being named here (X10).
+   */
   readonly leftOut?: Readonly<Record<string, string>>;
-  /** Names of members that are left out as those of `leftOut` are, at whatever depth they stand. */
-  readonly leftOutLike?: RegExp;
   /** Source fields that another table of the same entity keeps: by name, that table. */
   readonly elsewhere?: Readonly<Record<string, string>>;
   /** Another table keeps the whole of what these rows are made from, so that an export leaves them out: that table. */

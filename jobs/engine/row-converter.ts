@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
+import { type LeftOut, LeftOutMembers } from '../sources/left-out.ts';
 import type { Raw, SourceRecord } from '../sources/source.ts';
-import { checkedText, storableJson } from './contracts.ts';
+import { CREDENTIAL_RULE, checkedText, storableJson } from './contracts.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import type { KeyOrder } from './key-order.ts';
 import type { Field, Note, RowScope, TableMapping } from './mapping.ts';
@@ -18,7 +19,7 @@ export class RowConverter {
   readonly columns: readonly string[];
   readonly types: readonly Field['type'][];
   readonly keyOrder: KeyOrder;
-  readonly leftOut: ReadonlySet<string>;
+  readonly leftOut: LeftOut;
   /** Values of the last converted record, one a column but `extra`. */
   values: unknown[] = [];
   /** Notes of the last converted record. */
@@ -43,7 +44,7 @@ export class RowConverter {
     this.columns = [...this.#fields.map((field) => field.column), mapping.extra];
     this.types = [...this.#fields.map((field) => field.type), jsonb];
     this.keyOrder = keys.map((field) => field.type.order!);
-    this.leftOut = new Set(Object.keys(mapping.leftOut ?? {}));
+    this.leftOut = new LeftOutMembers(mapping.leftOut);
     // `$…` says something about a record; a member of that name is another thing.
     const named = mapping.fields.flatMap((field) => field.from ?? []);
     this.#known = new Set(named.filter((name) => !name.startsWith('$')));
@@ -109,8 +110,15 @@ export class RowConverter {
     for (const name of record.fields()) {
       if (this.#known.has(name)) {
         if (this.missingIsNotNull && record.get(name) === null) nulls.push(name);
-      } else if (!this.leftOut.has(name) && !this.#elsewhere.has(name)) {
+      } else if (!this.#elsewhere.has(name)) {
         const raw = record.own ? record.own(name) : record.get(name);
+        if (this.leftOut.has(name, raw)) {
+          // What the mapping names itself is no news.
+          if (!(name in (this.mapping.leftOut ?? {}))) {
+            this.notes.push({ rule: CREDENTIAL_RULE, path: name, was: 'left out' });
+          }
+          continue;
+        }
         // `$` is ours: a legacy name that begins with it is escaped by another.
         if (raw !== undefined && (raw !== null || this.missingIsNotNull)) {
           unknown.add(name.startsWith('$') ? `$${name}` : name, asJson(raw, name));

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import Database from 'libsql';
+import type { LeftOut } from '../sources/left-out.ts';
 import type { OrderedReader, Place, Raw, SourceRecord, UnorderedReader } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { sortKey } from './key-order.ts';
@@ -109,7 +110,7 @@ class NumberedRecord implements SourceRecord {
     return this.record.fields();
   }
 
-  payload(leftOut: ReadonlySet<string>): string {
+  payload(leftOut: LeftOut): string {
     return this.record.payload(leftOut);
   }
 }

@@ -134,6 +134,11 @@ export function plantedUsers(): PlantedRecord[] {
     limits('R10', 'kept', 'a local time that the user’s own zone does not have'),
   );
   add(
+    'with_password',
+    { reminder_settings: { ...reminders({ user_name: '合言葉' }), smtp_password: PLANTED_SECRET } },
+    users('X10', 'noted', 'reminder_settings has a member that is called like a credential'),
+  );
+  add(
     'with_zone',
     { last_reset_date: '2025-07-01T00:00:00.5+00:00', last_roleplay_date: '2025-07-02' },
     limits('R11', 'noted', 'last_reset_date with an offset, last_roleplay_date a day'),
@@ -324,6 +329,11 @@ export function plantedFiles(): PlantedFile[] {
     `${tests}/planted_1.json`,
     test('planted_1', { p_value_quality: float(Number.NaN), effect_size: float(Number.NaN) }),
     of('ab_tests', ['X4', 'noted', 'p_value_quality and effect_size are NaN']),
+  );
+  add(
+    `${tests}/planted_0.json`,
+    test('planted_0', { webhook_url: `https://hooks.example.com/${PLANTED_SECRET}`, max_tokens: 150 }),
+    of('ab_tests', ['X10', 'noted', 'a member that is called like a credential']),
   );
   const { test_id: _, ...unnamed } = test('', {});
   add(`${tests}/planted_2.json`, unnamed, of('ab_tests', ['R16', 'MISSING_ID', 'a test without test_id']));

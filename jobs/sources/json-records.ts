@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
+import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from './json-value.ts';
+import { type LeftOut, mayHoldCredential } from './left-out.ts';
 import type { Place, Raw, SourceRecord } from './source.ts';
 
 /** What is said of a record beside its fields. */
@@ -40,14 +41,15 @@ export class JsonDocument implements SourceRecord {
     return this.of.value instanceof JsonObject ? this.of.value.keys : [];
   }
 
-  payload(leftOut: ReadonlySet<string>): string {
+  payload(leftOut: LeftOut): string {
     const { bytes, value } = this.of;
     if (bytes === undefined) return writeJson(value, leftOut);
     // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
     const text = bytes.toString('utf8');
-    // An escape can spell a name in another way.
-    const traces = leftOut.size > 0 ? [...leftOut, '\\u'] : [];
-    return traces.some((trace) => text.includes(trace)) ? writeJson(value, leftOut) : text;
+    if (withoutMembers(value, leftOut) === value) return text;
+    // A repeated member alone is no reason to hide the bytes, but what it replaced could be a credential.
+    const clean = withoutMembers(value, NOTHING) !== value && !mayHoldCredential(text);
+    return clean ? text : writeJson(value, leftOut);
   }
 }
 
@@ -81,10 +83,12 @@ export class JsonElement implements SourceRecord {
     return this.of.value instanceof JsonObject ? this.of.value.keys : [];
   }
 
-  payload(leftOut: ReadonlySet<string>): string {
+  payload(leftOut: LeftOut): string {
     return writeJson(this.of.value, leftOut);
   }
 }
+
+const NOTHING: LeftOut = { has: () => false };
 
 const memberOf = (value: JsonValue, name: string): Raw =>
   value instanceof JsonObject ? value.get(name) : undefined;
@@ -111,7 +115,7 @@ export class JsonPart implements SourceRecord {
     return ['key', 'value'];
   }
 
-  payload(leftOut: ReadonlySet<string>): string {
+  payload(leftOut: LeftOut): string {
     const key = this.document.keys[this.part]!;
     return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), leftOut);
   }
@@ -143,19 +147,20 @@ export class OpaqueFile implements SourceRecord {
   }
 
   /** Of a damaged document its text, too, unless there may be something in it that must not be kept. */
-  payload(leftOut: ReadonlySet<string>): string {
+  payload(): string {
     const { name, bytes, sha256 } = this;
-    const text = this.defect && leftOut.size === 0 && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
-    return JSON.stringify({ $file: name, $size: bytes.length, $sha256: sha256, $text: text });
+    const text = this.defect && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+    const kept = text !== undefined && mayHoldCredential(text) ? undefined : text;
+    return JSON.stringify({ $file: name, $size: bytes.length, $sha256: sha256, $text: kept });
   }
 }
 
 /** A value as JSON text, numbers as they were written, without the members named in `leftOut` at any depth. */
-export function writeJson(value: JsonValue, leftOut: ReadonlySet<string>): string {
+export function writeJson(value: JsonValue, leftOut: LeftOut): string {
   if (value instanceof JsonNumber) return value.text;
   if (Array.isArray(value)) return `[${value.map((each) => writeJson(each, leftOut)).join(', ')}]`;
   if (value instanceof JsonObject) {
-    const members = [...value].filter(([key]) => !leftOut.has(key));
+    const members = [...value].filter(([key, each]) => !leftOut.has(key, each));
     return `{${members.map(([key, each]) => `${JSON.stringify(key)}: ${writeJson(each, leftOut)}`).join(', ')}}`;
   }
   return JSON.stringify(value);

@@ -1,3 +1,5 @@
+import type { LeftOut } from './left-out.ts';
+
 /**
  * A JSON document as the reader gives it. Numbers stay text until a field's contract says what they are: a double would
  * lose the digits of an int64, and NaN has no place in JSON at all.
@@ -77,13 +79,31 @@ export class JsonObject {
   }
 }
 
-/** The value without the members of these names, at any depth; the value itself when there are no names. */
-export function withoutMembers(value: JsonValue, names: ReadonlySet<string>): JsonValue {
-  if (names.size === 0) return value;
-  if (Array.isArray(value)) return value.map((each) => withoutMembers(each, names));
+/** The value without what is left out, at any depth; the value itself when it holds nothing of the kind. */
+export function withoutMembers(
+  value: JsonValue,
+  leftOut: LeftOut,
+  onFound: (path: string) => void = () => {},
+  path = '$',
+): JsonValue {
+  if (Array.isArray(value)) {
+    const elements = value.map((each, i) => withoutMembers(each, leftOut, onFound, jsonPath(path, i)));
+    return elements.every((each, i) => each === value[i]) ? value : elements;
+  }
   if (!(value instanceof JsonObject)) return value;
-  const kept = [...value].filter(([key]) => !names.has(key));
-  return new JsonObject(kept.map(([key, each]) => [key, withoutMembers(each, names)] as const));
+  const kept: (readonly [string, JsonValue])[] = [];
+  let same = value.overridden === undefined;
+  for (const [key, each] of value) {
+    if (leftOut.has(key, each)) {
+      onFound(jsonPath(path, key));
+      same = false;
+    } else {
+      const inner = withoutMembers(each, leftOut, onFound, jsonPath(path, key));
+      same &&= inner === each;
+      kept.push([key, inner]);
+    }
+  }
+  return same ? value : new JsonObject(kept);
 }
 
 /** Something legal in the source that a target or another reader may not take, or would silently change. */

@@ -1,4 +1,5 @@
 import type { JsonValue } from './json-value.ts';
+import type { LeftOut } from './left-out.ts';
 
 /**
  * A value as the legacy store holds it, before any contract: undefined is a missing field, null a stored null. SQLite
@@ -17,8 +18,8 @@ export interface SourceRecord {
   fields(): Iterable<string>;
   /** Why it cannot be converted at all, if so: a reason code and its place. */
   defect?: { readonly code: string; readonly field: string; readonly detail: string } | undefined;
-  /** The record as JSON text, without the fields named in `leftOut`. */
-  payload(leftOut: ReadonlySet<string>): string;
+  /** The record as JSON text, without what is left out. */
+  payload(leftOut: LeftOut): string;
 }
 
 /** The records of one entity of a snapshot, in an order that is the same on every pass. */

@@ -14,7 +14,6 @@ import {
   createLegacyFiles,
   exportedFolder,
   homeOf,
-  isLeftOut,
   isWritten,
   noExport,
   proofFolder,
@@ -31,6 +30,7 @@ import type { JsonLayout, SystemMapping, TableMapping } from '../engine/mapping.
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
 import { collectionFiles, unreadFiles } from '../sources/json-layout.ts';
+import { LeftOutMembers } from '../sources/left-out.ts';
 import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
 import { asRole, connectAs, type StepContext } from './context.ts';
 import { DivergenceError } from './verify.ts';
@@ -268,13 +268,13 @@ async function proveCollections(
     const parts = partsOf(system, mapping);
     for (const part of parts) done.add(part);
     const collection = layout.collections[entity]!;
-    const names = collectionFiles(collection, stored);
+    const names = collectionFiles(layout, collection, stored);
     const counts = mapping.fields.some(({ from }) => from === '$nth');
     const pair: CollectionPair = {
       entity,
       layout: collection,
       snapshot: { folder: snapshot.folder, names },
-      exported: { folder, names: collectionFiles(collection, written) },
+      exported: { folder, names: collectionFiles(layout, collection, written) },
       unwritten: join(proofFolder(out, system), `${entity}.json`),
       parts: parts.map(({ table, elsewhere = {} }) => ({
         table,
@@ -283,7 +283,7 @@ async function proveCollections(
       })),
       knowsFile: columnOf(mapping, '$file') !== undefined,
       identity: counts || mapping.repeats ? legacyKeyOf(mapping) : undefined,
-      isLeftOut: isLeftOut(mapping),
+      leftOut: new LeftOutMembers(mapping.leftOut),
       tokens: layout.writtenBy === 'python',
     };
     const proof = await (collection.records === 'file'
@@ -314,9 +314,11 @@ const legacyKeyOf = ({ key, fields }: TableMapping): string[] =>
 function tellOpaque(remarks: string[], layout: JsonLayout, entity: string, stored: readonly string[]): void {
   const { [entity]: opaque, ...others } = layout.collections;
   const read = new Set(
-    Object.values(others).flatMap((each) => (each.records === 'file' ? [] : collectionFiles(each, stored))),
+    Object.values(others).flatMap((each) =>
+      each.records === 'file' ? [] : collectionFiles(layout, each, stored),
+    ),
   );
-  const never = collectionFiles(opaque!, stored).filter((path) => !read.has(path));
+  const never = collectionFiles(layout, opaque!, stored).filter((path) => !read.has(path));
   if (never.length === 0) return;
   const what = `${never.length} ${never.length === 1 ? 'file' : 'files'} of ${entity}`;
   remarks.push(`${what} whose content was never stored: they are in the snapshot`);

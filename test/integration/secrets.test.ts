@@ -26,6 +26,8 @@ const PLANTED = [
   // Never opened, so not even a copy of them is anywhere.
   'voice-roleplay/config/email_config.json',
   'voice-roleplay/config/notification_config.json',
+  'voice-roleplay/data/ab_tests/planted_0.json',
+  'voice-roleplay/data/usage_limits.json',
 ];
 
 describe('secrets of the legacy systems', () => {
@@ -81,6 +83,10 @@ describe('secrets of the legacy systems', () => {
       'snapshots/harca/DIGEST/files/temp/data_20250318_130857.json',
       'snapshots/lightning-talk/DIGEST/files/talks.json',
       'snapshots/lightning-talk/DIGEST/files/users.json',
+      ...['voice-roleplay', 'voice-roleplay-analytics'].flatMap((name) => [
+        `snapshots/${name}/DIGEST/files/data/ab_tests/planted_0.json`,
+        `snapshots/${name}/DIGEST/files/data/usage_limits.json`,
+      ]),
     ]);
   });
 });

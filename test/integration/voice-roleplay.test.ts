@@ -219,6 +219,10 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     extra: { mood: '😊 “よい”', weight: null, $null: ['performance_score'] },
     notes: [['extra.weight', 'NaN']],
   }),
+  [`users ${LIMITS}["with_password"]`]: user('with_password', {
+    row: { username: '合言葉' },
+    notes: [['reminder_settings.smtp_password', 'left out']],
+  }),
   [`users ${LIMITS}["twice"]`]: { field: 'user_id', payload: /2025-07-03T09:00:00/ },
   [`user_usage_limits ${LIMITS}["twice"]`]: { field: 'user_id', payload: /"total_roleplay_sessions": 1,/ },
   [`users ${LIMITS}["nul"]`]: {
@@ -307,6 +311,11 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       ['p_value_quality', 'NaN'],
       ['effect_size', 'NaN'],
     ],
+  },
+  [`ab_tests ${TESTS}/planted_0.json`]: {
+    at: { test_id: 'planted_0' },
+    extra: { max_tokens: 150 },
+    notes: [['webhook_url', 'left out']],
   },
   [`ab_tests ${TESTS}/planted_2.json`]: { field: 'test_id', payload: /"test_name"/ },
   [`ab_tests ${TESTS}/planted_3.json["keyed_1"]`]: {

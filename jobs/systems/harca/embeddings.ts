@@ -17,7 +17,7 @@ import { keyOf } from '../../engine/uuid.ts';
 import { vectorOf } from '../../engine/vector.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
-import { ANYWHERE, absent, CREDENTIALS, epochMillis, instant, nameOf } from './fields.ts';
+import { ANYWHERE, absent, epochMillis, instant, nameOf } from './fields.ts';
 import { canonicalModel, UNKNOWN_MODEL } from './models.ts';
 
 /** What is particular to one store of embeddings. */
@@ -49,7 +49,6 @@ function embeddings(of: Store): TableMapping {
     entity,
     key: ['store', 'legacy_key', 'dimensions'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     duplicates,
     fields: [
       derived('legacy_key', pg.text, key),
@@ -128,7 +127,8 @@ const contentKey =
   (embedding: string) =>
   (scope: RowScope): string => {
     const metadata = scope.raw('metadata');
-    const silent: RowScope = { ...scope, note: () => {} };
+    // As the source has it: rows that differ in what is left out are two.
+    const silent: RowScope = { ...scope, leftOut: { has: () => false }, note: () => {} };
     const document =
       metadata === undefined || metadata === null
         ? ''

@@ -8,17 +8,6 @@ import type { Raw } from '../../sources/source.ts';
 /** Rule id of a number that JSON has not, in whichever document it stands. */
 export const ANYWHERE = 'X4';
 
-/** Names under which configurations hold credentials; they are left out of every table, report and quarantine. */
-export const CREDENTIALS = {
-  password: 'a credential',
-  apiKey: 'a credential',
-  api_key: 'a credential',
-  secret: 'a credential',
-  accessToken: 'a credential',
-  connectionString: 'it contains a credential',
-  connection_string: 'it contains a credential',
-} as const;
-
 /** Name of the file without its folders and `.json`. */
 export const nameOf = (file: Raw): string =>
   String(file)

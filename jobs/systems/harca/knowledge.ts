@@ -4,7 +4,7 @@ import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
 import { uuid } from '../../engine/uuid-contracts.ts';
-import { ANYWHERE, CREDENTIALS, instant, nameOf } from './fields.ts';
+import { ANYWHERE, instant, nameOf } from './fields.ts';
 
 const optional = (column: string, from = column) => text(column, { from, nullable: true });
 const document = (column: string) => json(column, { nullable: true, nonFinite: ANYWHERE });
@@ -31,7 +31,6 @@ export const knowledgeTables: readonly TableMapping[] = [
     entity: 'sections',
     key: ['family', 'legacy_id'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     fields: [
       derived('legacy_id', pg.text, sectionId),
       { ...text('family', { from: '$file' }), convert: (_raw, scope) => familyOf(scope) },
@@ -59,7 +58,6 @@ export const knowledgeTables: readonly TableMapping[] = [
     entity: 'indexes',
     key: ['name'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     fields: [
       derived('name', pg.text, (scope) => nameOf(scope.raw('$file'))),
       optional('title'),
@@ -80,7 +78,6 @@ export const databaseTables: readonly TableMapping[] = [
     entity: 'cache_metadata',
     key: ['key'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     fields: [text('key'), document('value'), created, updated, instant('expires_at', { nullable: true })],
   },
   {
@@ -88,7 +85,6 @@ export const databaseTables: readonly TableMapping[] = [
     entity: 'usage_stats',
     key: ['id'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     fields: [
       uuid('id', { rule: ANYWHERE }),
       text('operation'),
@@ -104,7 +100,6 @@ export const databaseTables: readonly TableMapping[] = [
     entity: 'model_configs',
     key: ['id'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
     fields: [
       uuid('id', { rule: ANYWHERE }),
       text('model_name'),

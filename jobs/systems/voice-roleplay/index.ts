@@ -6,8 +6,6 @@ import { JsonObject } from '../../sources/json-value.ts';
 import { layout } from './layout.ts';
 import {
   anyNumber,
-  CREDENTIAL,
-  CREDENTIALS,
   document,
   documentOr,
   inObject,
@@ -52,7 +50,6 @@ const byFile = (table: string, entity: string, fields: readonly Field[]): TableM
   entity,
   key: ['source_file'],
   extra: 'extra',
-  leftOut: CREDENTIALS,
   fields: [sourceFile, ...fields],
 });
 
@@ -213,8 +210,6 @@ const tables: readonly TableMapping[] = [
     entity: 'application_settings',
     key: ['source_file', 'key'],
     extra: 'extra',
-    leftOut: CREDENTIALS,
-    leftOutLike: CREDENTIAL,
     fields: [sourceFile, text('key'), settingValue],
   },
 ];

@@ -19,25 +19,6 @@ import { JsonNumber, JsonObject, type JsonValue } from '../../sources/json-value
 import type { Raw } from '../../sources/source.ts';
 import { HOST_ZONE } from './layout.ts';
 
-/** Names under which settings could hold credentials; they are left out of every table, report and quarantine (R17). */
-export const CREDENTIALS = Object.fromEntries(
-  [
-    'password',
-    'smtp_password',
-    'email_password',
-    'sender_password',
-    'api_key',
-    'apiKey',
-    'secret',
-    'secret_key',
-    'client_secret',
-    'token',
-    'access_token',
-    'refresh_token',
-    'webhook_url',
-  ].map((name) => [name, 'a credential']),
-);
-
 /** R10: a time without an offset is the host's; R11: one with an offset, or a date alone, is noted. */
 export const time = (column: string, from: string = column, nullable = false): Field =>
   localInstant(column, {
@@ -267,29 +248,18 @@ export const loggedUser: Field = (() => {
   };
 })();
 
-/** A name that is hardly anything but a credential's; `max_tokens` is none. */
-export const CREDENTIAL = /passw|passphrase|secret|credential|webhook|private_?key|api_?key|(^|[^s])token$/i;
-
-/** A value without the members of its objects that are named like credentials. */
-function withoutCredentials(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(withoutCredentials);
-  if (!(value instanceof JsonObject)) return value;
-  const kept = [...value].filter(([name]) => !CREDENTIAL.test(name));
-  return new JsonObject(kept.map(([name, member]) => [name, withoutCredentials(member)]));
-}
-
-/** R17: a setting that is named like a credential has no value here, and no member of another that is named so is kept. */
+/** R17: a setting that is named like a credential has no value here. */
 export const settingValue: Field = (() => {
   const base = json('value', { nullable: true, nonFinite: 'X4', hazards: ['R17', 'X4'] });
   return {
     ...base,
     convert(raw, scope) {
       const key = scope.raw('key');
-      if (typeof key === 'string' && CREDENTIAL.test(key)) {
+      if (typeof key === 'string' && scope.leftOut.has(key, raw)) {
         scope.note('R17', key, 'a credential, left out');
         return null;
       }
-      return base.convert(raw === undefined ? raw : withoutCredentials(raw as JsonValue), scope);
+      return base.convert(raw, scope);
     },
   };
 })();
