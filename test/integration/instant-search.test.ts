@@ -280,7 +280,9 @@ describe('instant-search', () => {
       await client.query(`drop index ${indexes.join()}`);
       await client.query(readFileSync(join(SQL, NAME, 'after-load/1-indexes.sql'), 'utf8'));
       for (const name of indexes)
-        expect((await client.query('select to_regclass($1) as there', [name])).rows).toEqual([{ there: name }]);
+        expect((await client.query('select to_regclass($1) as there', [name])).rows).toEqual([
+          { there: name },
+        ]);
       const { rows } = await client.query(
         `explain select * from learning_events where user_id = 'x' order by occurred_at desc`,
       );
@@ -507,6 +509,24 @@ describe('instant-search', () => {
       expect(await search('zebra')).toEqual([]);
       expect(await search('okapi')).toHaveLength(1);
       await query('delete from questions where id = $1', [id]);
+    });
+
+    it('finds phrases beyond the positions that an index knows', async () => {
+      const rows = await query<{ id: string }>(
+        `insert into questions (study_book_id, language, category, difficulty, question, answer)
+         select (select id from study_books where user_id = $1 limit 1), 'x', 'x', 'x', 'far', answer
+         from (values (1, repeat('この ', 300) || 'の話'), (2, repeat('漢', 20000) || '終端'),
+           (3, repeat('a-b ', 300) || 'foo-a-b-zork')) as texts (n, answer) order by n returning id`,
+        [OWNER],
+      );
+      for (const [i, words] of ['の話', '終端', 'foo-a-b-zork', 'FOO-A-B-ZORK'].entries()) {
+        const hit = (await search(words)).find(({ question_id }) => question_id === rows[Math.min(i, 2)]!.id);
+        expect([words, hit?.score]).toEqual([words, expect.any(Number)]);
+        expect(hit!.score).toBeGreaterThanOrEqual(0.5);
+      }
+      // All the letters, and not in a row.
+      expect((await search('端終')).filter(({ score }) => score >= 0.5)).toEqual([]);
+      await query(`delete from questions where question = 'far'`);
     });
 
     it('uses its indexes among 200,000 questions', async () => {
