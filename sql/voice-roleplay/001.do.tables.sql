@@ -27,10 +27,10 @@ create table users (
 create table user_usage_limits (
   user_id text collate "C" primary key references users on delete cascade,
   -- Below 0 and above the limit there are values that an administrator made (hazard R8): no check.
-  roleplay_sessions_remaining integer not null default 60,
-  video_processing_minutes_used integer not null default 0,
-  monthly_limit_roleplay integer not null default 60,
-  monthly_limit_video_minutes integer not null default 60,
+  roleplay_sessions_remaining bigint not null default 60,
+  video_processing_minutes_used bigint not null default 0,
+  monthly_limit_roleplay bigint not null default 60,
+  monthly_limit_video_minutes bigint not null default 60,
   last_reset_date timestamptz not null default now(),
   total_roleplay_sessions integer not null default 0,
   consecutive_days integer not null default 0,
