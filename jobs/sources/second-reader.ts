@@ -47,12 +47,13 @@ async function compareFile(
   { path, name, records = 'elements' }: CollectionFile,
   theirs: unknown,
 ): Promise<number | { ours: string; theirs: string }> {
-  if (records === 'document') {
+  if (records === 'document' || records === 'any') {
     const ours = await parseJsonFile(path).catch(() => undefined);
     // Both refuse what is damaged; it is in quarantine.
     if (ours === undefined && theirs === undefined) return 0;
     if (ours === undefined) return { ours: `${name} is damaged`, theirs: `${name} is JSON` };
-    return differenceOf(ours.value, theirs, name) ?? 1;
+    const documents = records === 'any' && Array.isArray(ours.value) ? ours.value.length : 1;
+    return differenceOf(ours.value, theirs, name) ?? documents;
   }
   if (theirs === undefined) return { ours: `${name} is JSON`, theirs: `${name} is damaged` };
   const members = new Map(Object.entries(theirs as object));
