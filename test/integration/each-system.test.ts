@@ -241,7 +241,11 @@ describe.each(SYSTEMS.map((system) => [system.name, system] as const))(
       for (const { kind, source: ours, target } of found) {
         // Of a changed field either value may be null.
         if (kind !== 'changed') {
-          expect([kind, ours === null, target === null]).toEqual([kind, kind === 'extra', kind === 'missing']);
+          expect([kind, ours === null, target === null]).toEqual([
+            kind,
+            kind === 'extra',
+            kind === 'missing',
+          ]);
         }
         expect(ours).not.toBe(target);
       }
