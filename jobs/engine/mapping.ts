@@ -233,10 +233,11 @@ export interface CollectionLayout {
   readonly required?: boolean;
   /**
    * `elements` of the file's array (default); `members` of its object, with the key as field `$key`; the `document`
-   * itself; the `file`, whatever it holds, with the fields `$size` and `$sha256`. A file that can't be read as one document
+   * itself; `any` is the elements of an array and else the document, in files small enough to be read whole;
+   * the `file`, whatever it holds, with the fields `$size` and `$sha256`. A file that can't be read as one document
    * is a record in quarantine, in the other cases the whole store is refused.
    */
-  readonly records?: 'elements' | 'members' | 'document' | 'file';
+  readonly records?: 'elements' | 'members' | 'document' | 'any' | 'file';
   /** A document without this field is an object of documents by that field: its members are the records, with `$key`. */
   readonly keyedBy?: string;
   /**

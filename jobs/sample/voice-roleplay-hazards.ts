@@ -336,7 +336,7 @@ export function plantedFiles(): PlantedFile[] {
     of('ab_tests', ['X10', 'noted', 'a member that is called like a credential']),
   );
   const { test_id: _, ...unnamed } = test('', {});
-  add(`${tests}/planted_2.json`, unnamed, of('ab_tests', ['R16', 'MISSING_ID', 'a test without test_id']));
+  add(`${tests}/planted_2.json`, unnamed, of('ab_tests', ['R16', 'noted', 'a test without test_id']));
   const { test_id: __, ...keyed } = test('keyed_2', {});
   add(
     `${tests}/planted_3.json`,

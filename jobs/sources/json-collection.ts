@@ -45,7 +45,7 @@ export class JsonCollection implements UnorderedReader {
   async *blocks(from: number): AsyncGenerator<Found[]> {
     let ordinal = 0;
     for (const [file, { path, records = 'elements' }] of this.files.entries()) {
-      if (records === 'file' || records === 'document') {
+      if (records === 'file' || records === 'document' || records === 'any') {
         const piece: Piece = { file, offset: 0, length: -1, key: undefined, at: 0 };
         const block = await this.#readWhole(piece, ordinal);
         ordinal += block.length;
@@ -149,7 +149,11 @@ export class JsonCollection implements UnorderedReader {
       }
     }
     const documents: Around[] = [];
-    if (keyedBy !== undefined && object && isKeyed(object, keyedBy)) {
+    if (records === 'any' && Array.isArray(value)) {
+      for (const [at, element] of value.entries()) {
+        documents.push({ key: undefined, value: element, path: `$[${at}]`, locator: `${name}[${at}]` });
+      }
+    } else if (keyedBy !== undefined && object && isKeyed(object, keyedBy)) {
       for (const [key, member] of object) {
         const path = jsonPath('$', key);
         documents.push({ key, value: member, path, locator: `${name}[${JSON.stringify(key)}]` });

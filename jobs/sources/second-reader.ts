@@ -48,14 +48,15 @@ async function compareFile(
   { path, name, records = 'elements' }: CollectionFile,
   theirs: unknown,
 ): Promise<number | { ours: string; theirs: string }> {
-  if (records === 'document') {
+  if (records === 'document' || records === 'any') {
     const ours = await parseJsonFile(path).catch((error) => {
       if (error instanceof CutoverError) return undefined;
       throw error;
     });
     // What ours refuses is in quarantine, whatever the other makes of it.
     if (ours === undefined) return 0;
-    return differenceOf(ours.value, theirs, name) ?? 1;
+    const documents = records === 'any' && Array.isArray(ours.value) ? ours.value.length : 1;
+    return differenceOf(ours.value, theirs, name) ?? documents;
   }
   if (theirs === undefined) return { ours: `${name} is JSON`, theirs: `${name} is damaged` };
   const members = new Map(Object.entries(theirs as object));

@@ -87,7 +87,7 @@ async function readWhole(
     for (const file of collectionFiles(system.source, collection, names)) {
       const { records = 'elements' } = shapeOf(system.source, collection, file);
       // Of a document that is damaged nothing else in the store depends: it is a record for the quarantine.
-      if (records !== 'document' && records !== 'file') {
+      if (records !== 'document' && records !== 'any' && records !== 'file') {
         shapes.set(file, records === 'members' ? 'object' : 'array');
       }
     }

@@ -42,6 +42,9 @@ $$;
 -- The k nearest rows of the same model (by any of its names) and dimension: nearest first, ties in order of the id. score is
 -- 1 - cosine distance. Through an index four times as many candidates are taken and put into order by their exact distance.
 -- With a filter there are still k rows, as far as there are any that it holds for.
+--
+-- k       1 to 10,000; null is 5; none for less
+-- filter  an object, see metadata_matches; null or JSON's null is none; anything else is refused (SQLSTATE 22023)
 create function match_embeddings(
   query vector, model text, k integer default 5, min_score double precision default null, filter jsonb default null
 ) returns table (id uuid, store text, legacy_key text, content text, metadata jsonb, score double precision)
@@ -61,11 +64,17 @@ declare
   queries text;
   probes integer;
   ef_search integer;
+  wanted integer := least(coalesce(match_embeddings.k, 5), 10000);
+  held jsonb := nullif(match_embeddings.filter, 'null');
 begin
-  if match_embeddings.k < 1 or vector_norm(match_embeddings.query) = 0 then return; end if;
+  if jsonb_typeof(held) <> 'object' then
+    raise exception 'filter is a JSON object of metadata members, not %', jsonb_typeof(held)
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if match_embeddings.query is null or wanted < 1 or vector_norm(match_embeddings.query) = 0 then return; end if;
   select
     string_agg(nearest_sql(p.relname::text, canonical, vector_dims(match_embeddings.query),
-      case when iterative or match_embeddings.filter is null then coalesce(i.kind, 'exact') else 'exact' end), ' union all '),
+      case when iterative or held is null then coalesce(i.kind, 'exact') else 'exact' end), ' union all '),
     max(i.probes) filter (where i.kind = 'ivfflat'),
     max(i.probes) filter (where i.kind = 'hnsw')
   into queries, probes, ef_search
@@ -78,8 +87,8 @@ begin
   if ef_search is not null then perform set_config('hnsw.ef_search', ef_search::text, true); end if;
   return query execute format(
     'select id, store, legacy_key, content, metadata, 1 - distance from (%s) as nearest
-     where $4 is null or 1 - distance >= $4 order by distance, id limit $2 / 4', queries)
-  using match_embeddings.query, 4 * match_embeddings.k, match_embeddings.filter, match_embeddings.min_score;
+     where distance <> ''NaN'' and ($4 is null or 1 - distance >= $4) order by distance, id limit $2 / 4', queries)
+  using match_embeddings.query, 4 * wanted, held, match_embeddings.min_score;
 end $$;
 
 -- Share of the true k nearest that a search of one partition finds, over these vectors.
@@ -139,6 +148,8 @@ begin
       execute format('alter function %s set ivfflat.iterative_scan = relaxed_order', name);
       execute format('alter function %s set hnsw.iterative_scan = relaxed_order', name);
       execute format('alter function %s set hnsw.max_scan_tuples = 1000000', name);
+      -- What such a scan remembers may take this many times work_mem, or it ends before it has found the last rows.
+      execute format('alter function %s set hnsw.scan_mem_multiplier = 1000', name);
     end loop;
   end if;
 end $$;

@@ -33,6 +33,23 @@ language sql immutable parallel safe as $$
     + 4::bigint * lists * lists
 $$;
 
+create function vector_index_name(partition text, model text, dimensions integer) returns text
+language sql immutable parallel safe as $$
+  select 'vector_' || left(md5(concat_ws(E'\n', partition, model, dimensions)), 16)
+$$;
+
+-- An application says what it wants, and nothing else: the rest is what build_vector_indexes found and made.
+create function only_wanted_may_change() returns trigger language plpgsql as $$
+begin
+  if pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'usage') then return coalesce(new, old); end if;
+  if tg_op = 'UPDATE' then
+    if to_jsonb(new) - 'wanted' = to_jsonb(old) - 'wanted' then return new; end if;
+  end if;
+  raise exception 'of vector_indexes only wanted may be changed' using errcode = 'insufficient_privilege';
+end $$;
+create trigger only_wanted_may_change before insert or update or delete on vector_indexes
+  for each row execute function only_wanted_may_change();
+
 -- Makes the vector indexes that there should be, and drops the others. One stays as it is as long as its kind is right and
 -- the number of its rows has not doubled or halved; a new one is tuned: its probes are doubled until recall@10 of up to 100
 -- stored vectors is at least 0.98: then that of any 40 of them, which verify takes, is at least 0.95. One that does not come
@@ -63,12 +80,15 @@ begin
   for has in
     select coalesce(g.partition, i.partition) as partition, coalesce(g.model, i.model) as model,
       coalesce(g.dimensions, i.dimensions) as dimensions, coalesce(g.rows, 0) as rows,
-      i.wanted, i.kind, i.index_name, i.rows as rows_then, to_regclass(quote_ident(i.index_name)) is not null as there
+      i.wanted, i.kind, i.rows as rows_then, false as there
     from jsonb_to_recordset(groups) as g (partition text, model text, dimensions integer, rows bigint)
     full join vector_indexes as i
       on i.partition = g.partition and i.model = g.model and i.dimensions = g.dimensions
     order by 1, 2, 3
   loop
+    -- Never what a table says that an application may write.
+    name := vector_index_name(has.partition, has.model, has.dimensions);
+    has.there := to_regclass(quote_ident(name)) is not null;
     kind := vector_index_kind(has.wanted, has.rows, has.dimensions);
     if kind = 'exact' and has.kind = 'exact' then
       update vector_indexes as i set rows = has.rows
@@ -76,10 +96,10 @@ begin
       continue;
     end if;
     continue when kind = has.kind and has.there and floor(log(2, has.rows_then)) = floor(log(2, has.rows));
-    if has.there then execute format('drop index %I', has.index_name); end if;
-    name := null; lists := null; probes := null; recall := null;
+    if has.there then execute format('drop index %I', name); end if;
+    lists := null; probes := null; recall := null;
+    if kind = 'exact' then name := null; end if;
     if kind <> 'exact' then
-      name := 'vector_' || left(md5(concat_ws(E'\n', has.partition, has.model, has.dimensions)), 16);
       if kind = 'ivfflat' then lists := ivfflat_lists(has.rows); end if;
       perform set_config('maintenance_work_mem', greatest(64 * 1024, case
         when kind = 'ivfflat' then ivfflat_build_bytes(lists, has.dimensions) * 5 / 4 / 1024
@@ -139,7 +159,7 @@ declare
   low text[] := '{}';
 begin
   for has in select * from vector_indexes where kind <> 'exact' order by partition, model, dimensions loop
-    if to_regclass(quote_ident(has.index_name)) is null then
+    if to_regclass(quote_ident(vector_index_name(has.partition, has.model, has.dimensions))) is null then
       low := low || format('%s %s %s: no index', has.partition, has.model, has.dimensions);
       continue;
     end if;

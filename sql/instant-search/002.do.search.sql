@@ -71,6 +71,13 @@ begin
   return replace(replace(marked, opened, '<mark>'), closed, '</mark>');
 end $$;
 
+-- Whether a text has any of these in it, which are in lower case and NFKC.
+create function contains_any(content text, needles text[]) returns boolean language sql immutable parallel safe
+begin atomic
+  select coalesce(bool_or(strpos(evened.content, needle) > 0), false)
+  from (select lower(normalize(contains_any.content, nfkc)) as content) as evened, unnest(needles) as needle;
+end;
+
 -- The questions of one user that have any word of `query`, best first: English word forms, plain words, unspaced letters
 -- in a row anywhere in a text. Where they are fewer than asked for, those with similar words follow (word_similarity), the
 -- best of the first 1,000 that are met.
@@ -99,6 +106,11 @@ declare
   words tsquery := '';
   unspaced text[] := '{}';
   similar_to text[] := '{}';
+  -- A tsvector knows 256 positions of a word, and none beyond 16,383: what a phrase would miss has at least all of its parts,
+  -- and the text itself tells.
+  scattered tsquery := '';
+  needles text[] := '{}';
+  needle text;
   word text;
   found integer;
 begin
@@ -113,6 +125,11 @@ begin
       english := english || phraseto_tsquery('search_english', search_text(word, ' '));
     end if;
     words := words || phraseto_tsquery('search_words', search_text(word, ' \& '));
+    needle := lower(regexp_replace(normalize(word, nfkc), '^[[:punct:][:cntrl:]]+|[[:punct:][:cntrl:]]+$', '', 'g'));
+    if needle <> '' and numnode(phraseto_tsquery('search_words', search_text(word, ' \& '))) > 1 then
+      scattered := scattered || plainto_tsquery('search_words', search_text(word, ' \& '));
+      needles := needles || needle;
+    end if;
     -- Shorter ones are similar to too much.
     if length(search_text(word, '\&')) >= 3 then
       similar_to := similar_to || word;
@@ -126,9 +143,11 @@ begin
     select q.id, q.study_book_id, q.question, q.answer, q.language, q.category, q.difficulty,
       highlight_question(q.question, english, words, unspaced), q.score
     from (
-      select questions.*, 1 - 0.5 / (1 + ts_rank(search_vector, english)::float8 + ts_rank(search_words, words)) as score
+      select questions.*, 1 - 0.5 / (1 + ts_rank(search_vector, english)::float8
+        + greatest(ts_rank(search_words, words), ts_rank(search_words, scattered))) as score
       from questions join study_books on study_books.id = questions.study_book_id
-      where study_books.user_id = owner and (search_vector @@ english or search_words @@ words)
+      where study_books.user_id = owner and (search_vector @@ english or search_words @@ words
+        or search_words @@ scattered and (contains_any(questions.question, needles) or contains_any(questions.answer, needles)))
       order by score desc, questions.id
       limit wanted
     ) as q
@@ -151,7 +170,8 @@ begin
         from questions join study_books on study_books.id = questions.study_book_id
         where study_books.user_id = owner
           and (questions.question %> any (similar_to) or questions.answer %> any (similar_to))
-          and not (search_vector @@ english or search_words @@ words)
+          and not (search_vector @@ english or search_words @@ words
+            or search_words @@ scattered and (contains_any(questions.question, needles) or contains_any(questions.answer, needles)))
         limit 1000
       ) as candidate
       order by score desc, candidate.id

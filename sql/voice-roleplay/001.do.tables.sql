@@ -29,10 +29,10 @@ create table user_usage_limits (
   -- What the legacy record had for its user where that was not its key (hazard R2).
   other_user_id jsonb,
   -- Below 0 and above the limit there are values that an administrator made (hazard R8): no check.
-  roleplay_sessions_remaining integer not null default 60,
-  video_processing_minutes_used integer not null default 0,
-  monthly_limit_roleplay integer not null default 60,
-  monthly_limit_video_minutes integer not null default 60,
+  roleplay_sessions_remaining bigint not null default 60,
+  video_processing_minutes_used bigint not null default 0,
+  monthly_limit_roleplay bigint not null default 60,
+  monthly_limit_video_minutes bigint not null default 60,
   last_reset_date timestamptz not null default now(),
   total_roleplay_sessions integer not null default 0,
   consecutive_days integer not null default 0,

@@ -5,8 +5,15 @@ create function is_reset_due(last_reset timestamptz) returns boolean language sq
   select now() - last_reset >= interval '720 hours'
 $$;
 
--- Takes one session. Answers how many remain; null when there is none left, or no such user.
-create function consume_session(who text) returns integer language sql as $$
+-- Creates a user whom nobody has seen yet, with a whole quota; the columns' defaults are the application's own.
+create function ensure_user(who text) returns void language sql as $$
+  insert into users (user_id) select who where who is not null on conflict do nothing;
+  insert into user_usage_limits (user_id) select who where who is not null on conflict do nothing
+$$;
+
+-- Takes one session of a user, who is created if absent. Answers how many remain; null when there is none left.
+create function consume_session(who text) returns bigint language sql as $$
+  select ensure_user(who);
   update user_usage_limits set
     roleplay_sessions_remaining =
       case when is_reset_due(last_reset_date) then monthly_limit_roleplay else roleplay_sessions_remaining end - 1,
@@ -18,8 +25,10 @@ create function consume_session(who text) returns integer language sql as $$
   returning roleplay_sessions_remaining
 $$;
 
--- Adds minutes of video, if they fit. Answers how many are used now; null when they don't fit, or there is no such user.
-create function add_video_minutes(who text, minutes integer) returns integer language sql as $$
+-- Adds minutes of video to a user, who is created if absent, if they fit. Answers how many are used now; null when they
+-- don't fit, or are negative.
+create function add_video_minutes(who text, minutes bigint) returns bigint language sql as $$
+  select ensure_user(who);
   update user_usage_limits set
     video_processing_minutes_used =
       case when is_reset_due(last_reset_date) then 0 else video_processing_minutes_used end + minutes,
@@ -27,8 +36,9 @@ create function add_video_minutes(who text, minutes integer) returns integer lan
       case when is_reset_due(last_reset_date) then monthly_limit_roleplay else roleplay_sessions_remaining end,
     last_reset_date = case when is_reset_due(last_reset_date) then now() else last_reset_date end
   where user_id = who and minutes >= 0
-    and case when is_reset_due(last_reset_date) then 0 else video_processing_minutes_used end + minutes
-      <= monthly_limit_video_minutes
+    -- A difference, not a sum, and of numerics: no number of minutes is beyond the range.
+    and minutes::numeric <= monthly_limit_video_minutes::numeric
+      - case when is_reset_due(last_reset_date) then 0 else video_processing_minutes_used end
   returning video_processing_minutes_used
 $$;
 

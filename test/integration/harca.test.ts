@@ -542,6 +542,71 @@ describe('harca', () => {
       expect(await count(`select '[1,2]'::vector`, `'clustered'`)).toBe(0);
     });
 
+    it('finds the last rows that a filter holds for, with little memory', async () => {
+      await fill('filtered', 20_000, 8, 1);
+      await query(`update vector_embeddings set metadata = '{"rare": true}', embedding = (select array_agg(-each)::vector
+        from unnest(embedding::real[]) as each) where model = 'filtered' and (metadata ->> 'n')::int <= 5`);
+      await query('analyze vector_embeddings');
+      expect(await build()).toBe(1);
+      const found = await asAdmin(platform, 'harca', async (client) => {
+        await client.query(`set work_mem = '64kB'`);
+        return client.query(
+          `select m.* from vector_embeddings_cache as e, match_embeddings(e.embedding, 'filtered', 5, null, '{"rare": true}') as m
+           where e.legacy_key = 'filtered 4242'`,
+        );
+      });
+      expect(found.rowCount).toBe(5);
+      await query(`delete from vector_embeddings where model = 'filtered'`);
+      await build();
+    });
+
+    it('takes null for what is usual, and refuses what is no filter', async () => {
+      const found = async (args: string) =>
+        (
+          await query(`select m.* from vector_embeddings_cache as e, match_embeddings(${args}) as m
+          where e.legacy_key = 'few 1'`)
+        ).length;
+      expect(await found(`e.embedding, 'few', null`)).toBe(5);
+      expect(await found(`e.embedding, 'few', 2147483647`)).toBe(999);
+      expect(await found(`null, 'few'`)).toBe(0);
+      expect(await found(`e.embedding, 'few', 3, null, 'null'`)).toBe(3);
+      for (const filter of ['[]', '"x"', '1', 'true']) {
+        await expect(found(`e.embedding, 'few', 3, null, '${filter}'`)).rejects.toMatchObject({
+          code: '22023',
+        });
+      }
+      // The norm of the second is beyond what the distance can be computed with.
+      await query(`insert into vector_embeddings (store, legacy_key, dimensions, content, model, source_model, embedding)
+        values ('code', 'nan 1', 2, 'x', 'nan', 'nan', '[1,1]'), ('code', 'nan 2', 2, 'x', 'nan', 'nan', '[3e38,3e38]')`);
+      const scores = await query<{ score: number }>(`select score from match_embeddings('[1,1]', 'nan')`);
+      expect(scores.map(({ score }) => score)).toEqual([1]);
+      await query(`delete from vector_embeddings where model = 'nan'`);
+    });
+
+    it('applications may only say which index they want', async () => {
+      const secrets = await Secrets.open(home);
+      const role = roleName(systemNamed('harca'), 'readwrite');
+      const url = urlFor(platform.postgres, 'harca', role, secrets.password(role));
+      const change = (sql: string) => withConnection(url, (client) => client.query(sql));
+      await change(`update vector_indexes set wanted = 'exact' where model = 'few'`);
+      for (const sql of [
+        `update vector_indexes set index_name = 'knowledge_indexes_pkey' where model = 'few'`,
+        `insert into vector_indexes (partition, model, dimensions) values ('x', 'x', 1)`,
+        'delete from vector_indexes',
+      ]) {
+        await expect(change(sql)).rejects.toThrow('42501');
+      }
+      // Whatever stands there is not dropped.
+      await query(
+        `update vector_indexes set wanted = null, kind = 'hnsw', index_name = 'idx_usage_stats_created' where model = 'few'`,
+      );
+      expect(await build()).toBe(0);
+      expect(await query(`select to_regclass('idx_usage_stats_created') as there`)).toEqual([
+        { there: 'idx_usage_stats_created' },
+      ]);
+      expect(await indexes('few')).toMatchObject([{ kind: 'exact', probes: null }]);
+    });
+
     it('puts rows that are equally near into the order of their ids', async () => {
       await query(`insert into vector_embeddings (store, legacy_key, dimensions, content, model, source_model, embedding)
         select 'code', 'same ' || n, 2, 'x', 'same', 'same', '[1,1]' from generate_series(1, 20) as n`);

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { urlFor } from '../../jobs/database.ts';
 import { isQuarantined, type SampleManifest } from '../../jobs/sample/manifest.ts';
 import { Secrets } from '../../jobs/secrets.ts';
+import { SQL } from '../../jobs/sql.ts';
 import { asAdmin, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
 import { BUDGET } from './proof.ts';
 
@@ -267,6 +268,30 @@ describe('instant-search', () => {
     expect(settings).toContain('track_io_timing=on');
   });
 
+  it('no look-up index refuses a long text, whether it is there already or is built over it', async () => {
+    const long = `(select string_agg(md5(n::text), '') from generate_series(1, 332) as n)`;
+    await query(`insert into learning_events (user_id, app_id, action) select ${long}, 'x', ${long}`);
+    const indexes = ['idx_learning_events_user', 'idx_learning_events_action', 'idx_users_email_lower'];
+    // The unique constraint is a B-tree by nature.
+    const users = 'alter table users drop constraint users_email_key';
+    await asAdmin(platform, DATABASE, async (client) => {
+      await client.query(`begin; ${users}`);
+      await client.query(`insert into users (name, email) select 'long', left(${long}, 9000)`);
+      await client.query(`drop index ${indexes.join()}`);
+      await client.query(readFileSync(join(SQL, NAME, 'after-load/1-indexes.sql'), 'utf8'));
+      for (const name of indexes)
+        expect((await client.query('select to_regclass($1) as there', [name])).rows).toEqual([
+          { there: name },
+        ]);
+      const { rows } = await client.query(
+        `explain select * from learning_events where user_id = 'x' order by occurred_at desc`,
+      );
+      expect(rows.map((row) => row['QUERY PLAN']).join()).not.toContain('Seq Scan');
+      await client.query('rollback');
+    });
+    await query(`delete from learning_events where length(action) > 10000`);
+  });
+
   it('reindex builds every index anew, and takes away what a rebuild that was cut short left', async () => {
     const files = () =>
       query<{ name: string; file: string; valid: boolean }>(
@@ -279,7 +304,7 @@ describe('instant-search', () => {
       `update pg_index set indisvalid = false where indexrelid = 'idx_questions_trigram_ccnew'::regclass`,
     );
     const { code, stdout } = await cutover(platform, home, 'reindex', '--system', NAME);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('17 indexes of 5 tables were built anew')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('18 indexes of 5 tables were built anew')]);
     const after = await files();
     expect(after.map(({ name, valid }) => [name, valid])).toEqual(before.map(({ name }) => [name, true]));
     for (const [i, { name, file }] of after.entries())
@@ -484,6 +509,24 @@ describe('instant-search', () => {
       expect(await search('zebra')).toEqual([]);
       expect(await search('okapi')).toHaveLength(1);
       await query('delete from questions where id = $1', [id]);
+    });
+
+    it('finds phrases beyond the positions that an index knows', async () => {
+      const rows = await query<{ id: string }>(
+        `insert into questions (study_book_id, language, category, difficulty, question, answer)
+         select (select id from study_books where user_id = $1 limit 1), 'x', 'x', 'x', 'far', answer
+         from (values (1, repeat('この ', 300) || 'の話'), (2, repeat('漢', 20000) || '終端'),
+           (3, repeat('a-b ', 300) || 'foo-a-b-zork')) as texts (n, answer) order by n returning id`,
+        [OWNER],
+      );
+      for (const [i, words] of ['の話', '終端', 'foo-a-b-zork', 'FOO-A-B-ZORK'].entries()) {
+        const hit = (await search(words)).find(({ question_id }) => question_id === rows[Math.min(i, 2)]!.id);
+        expect([words, hit?.score]).toEqual([words, expect.any(Number)]);
+        expect(hit!.score).toBeGreaterThanOrEqual(0.5);
+      }
+      // All the letters, and not in a row.
+      expect((await search('端終')).filter(({ score }) => score >= 0.5)).toEqual([]);
+      await query(`delete from questions where question = 'far'`);
     });
 
     it('uses its indexes among 200,000 questions', async () => {

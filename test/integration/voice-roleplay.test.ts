@@ -317,7 +317,10 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     extra: { max_tokens: 150 },
     notes: [['webhook_url', 'left out']],
   },
-  [`ab_tests ${TESTS}/planted_2.json`]: { field: 'test_id', payload: /"test_name"/ },
+  [`ab_tests ${TESTS}/planted_2.json`]: {
+    at: { test_id: `${TESTS}/planted_2.json` },
+    notes: [['test_id', 'none, known by its file']],
+  },
   [`ab_tests ${TESTS}/planted_3.json["keyed_1"]`]: {
     at: { test_id: 'keyed_1' },
     row: { source_file: `${TESTS}/planted_3.json`, effect_size: -1.5 },
@@ -472,7 +475,7 @@ describe('voice-roleplay, what became of each hazard', () => {
       quarantined,
     });
     expect(counts.flat()).toEqual([
-      line('ab_tests', 10, 7, 1, 2),
+      line('ab_tests', 10, 8, 1, 1),
       line('application_settings', 4, 4, 0, 0),
       line('prompt_templates', 3, 2, 0, 1),
       line('reminder_logs', 26, 26, 0, 0),
@@ -588,7 +591,7 @@ describe('voice-roleplay, what became of each hazard', () => {
   });
 
   describe('what the application gets', () => {
-    const call = async (sql: string) => (await query<{ answer: number | null }>(SYSTEM, sql))[0]!.answer;
+    const call = async (sql: string) => (await query<{ answer: string | null }>(SYSTEM, sql))[0]!.answer;
     const given = (id: string, columns: string) =>
       query(SYSTEM, `update user_usage_limits set ${columns} where user_id = '${id}'`);
 
@@ -597,15 +600,48 @@ describe('voice-roleplay, what became of each hazard', () => {
       const answers = await Promise.all(
         Array.from({ length: 5 }, () => call(`select consume_session('oldest') as answer`)),
       );
-      expect(answers.sort()).toEqual([0, 1, null, null, null]);
-      expect(await call(`select consume_session('nobody') as answer`)).toBeNull();
+      expect(answers.sort()).toEqual(['0', '1', null, null, null]);
+      // Whom nobody has seen has a whole quota.
+      expect(await call(`select consume_session('newcomer') as answer`)).toBe('59');
+      expect(await call(`select add_video_minutes('another', 60) as answer`)).toBe('60');
+      expect(
+        await query(
+          SYSTEM,
+          `select user_id, user_type, roleplay_sessions_remaining as sessions, recent_sessions
+           from users join user_usage_limits using (user_id) where user_id in ('newcomer', 'another') order by 1`,
+        ),
+      ).toEqual([
+        { user_id: 'another', user_type: 'sales_person', sessions: '60', recent_sessions: [] },
+        { user_id: 'newcomer', user_type: 'sales_person', sessions: '59', recent_sessions: [] },
+      ]);
+      await query(SYSTEM, `delete from users where user_id in ('newcomer', 'another')`);
+    });
+
+    it('texts of any length, before and after its indexes', async () => {
+      const long = `(select string_agg(md5(n::text), '') from generate_series(1, 332) as n)`;
+      const indexes =
+        'idx_users_email, idx_sessions_session, idx_prompt_templates_name, idx_ab_tests_status, idx_scenarios_category';
+      await asAdmin(platform, systemNamed(SYSTEM).database, async (client) => {
+        await client.query(`begin;
+          insert into users (user_id, email) select 'long', left(${long}, 9000);
+          insert into roleplay_sessions (user_id, session_id, status) select 'long', 's', ${long};
+          insert into prompt_templates (source_file, name) select 'long', ${long};
+          insert into ab_tests (test_id, status) select 'long', ${long};
+          insert into scenarios (title, category) select 'long', ${long};
+          drop index ${indexes}`);
+        await client.query(readFileSync(join(SQL, SYSTEM, 'after-load/1-indexes.sql'), 'utf8'));
+        await client.query('rollback');
+      });
     });
 
     it('minutes that fit, and no others', async () => {
       await given('oldest', 'video_processing_minutes_used = 50, last_reset_date = now()');
-      expect(await call(`select add_video_minutes('oldest', 10) as answer`)).toBe(60);
+      expect(await call(`select add_video_minutes('oldest', 10) as answer`)).toBe('60');
       expect(await call(`select add_video_minutes('oldest', 1) as answer`)).toBeNull();
       expect(await call(`select add_video_minutes('oldest', -1) as answer`)).toBeNull();
+      for (const minutes of ['2147483647', '9223372036854775807']) {
+        expect(await call(`select add_video_minutes('oldest', ${minutes}) as answer`)).toBeNull();
+      }
     });
 
     it('a fresh quota when 30 whole days have passed, not a minute before', async () => {
@@ -617,8 +653,8 @@ describe('voice-roleplay, what became of each hazard', () => {
       await quota('29 days 23 hours 59 minutes');
       expect(await call(`select consume_session('oldest') as answer`)).toBeNull();
       await quota('30 days');
-      expect(await call(`select consume_session('oldest') as answer`)).toBe(59);
-      expect(await call(`select add_video_minutes('oldest', 5) as answer`)).toBe(5);
+      expect(await call(`select consume_session('oldest') as answer`)).toBe('59');
+      expect(await call(`select add_video_minutes('oldest', 5) as answer`)).toBe('5');
       expect(
         await query(
           SYSTEM,

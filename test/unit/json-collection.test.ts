@@ -209,6 +209,23 @@ describe('documents', () => {
   });
 });
 
+it('any shape is the elements of an array, or else one document, and what is damaged stands alone', async () => {
+  const shape = { records: 'any' } as const;
+  const found = await read([
+    await file([{ a: 1 }, 'text', { a: '\0' }], shape, 'list.json'),
+    await file({ a: 2 }, shape, 'one.json'),
+    await file('[{"a": 3}, {"a"', shape, 'cut.json'),
+    await file([], shape, 'none.json'),
+  ]);
+  expect(found.map(({ locator, defect }) => [locator, defect?.code])).toEqual([
+    ['list.json[0]', undefined],
+    ['list.json[1]', 'NOT_AN_OBJECT'],
+    ['list.json[2]', 'NUL_CHARACTER'],
+    ['one.json', undefined],
+    ['cut.json', 'BAD_JSON'],
+  ]);
+});
+
 it('files are known by name, size and hash, whatever they hold', async () => {
   const bytes = Buffer.from([0x80, 0x04, 0x95, 0x00, 0xff]);
   const [found] = await read([await file(bytes, { records: 'file' }, 'models/q.pkl')]);

@@ -239,7 +239,8 @@ it('R10: the host’s zone is the named one', () => {
 });
 
 describe('the id of an A/B test (R16)', () => {
-  const noted = (raw: Raw, key?: string) => notesOf('ab_tests', 'test_id', raw, { $key: key });
+  const noted = (raw: Raw, key?: string) =>
+    notesOf('ab_tests', 'test_id', raw, { $key: key, $file: 'data/ab_tests/x.json' });
 
   it('is its own, or its key in the file', () => {
     expect(noted('t')).toEqual(['t']);
@@ -248,8 +249,10 @@ describe('the id of an A/B test (R16)', () => {
     expect(noted('t', 'k')).toEqual(['k', 't']);
   });
 
-  it('is not made up', () => {
-    for (const raw of [undefined, null, '']) expect(noted(raw)).toEqual(['MISSING_ID']);
+  it('is that of its file without one', () => {
+    for (const raw of [undefined, null, '']) {
+      expect(noted(raw)).toEqual(['data/ab_tests/x.json', 'none, known by its file']);
+    }
     expect(noted(new JsonNumber('5'))).toEqual(['WRONG_TYPE']);
   });
 });

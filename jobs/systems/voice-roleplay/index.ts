@@ -1,4 +1,4 @@
-import { bool, derived, integer, nth, text } from '../../engine/contracts.ts';
+import { bigint, bool, derived, integer, nth, text } from '../../engine/contracts.ts';
 import { encodeJsonb } from '../../engine/jsonb.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
@@ -98,8 +98,8 @@ const tables: readonly TableMapping[] = [
     fields: [
       limitsUserId,
       otherUserId,
-      integer('video_processing_minutes_used', { hazards: ['R8'] }),
-      integer('roleplay_sessions_remaining', { hazards: ['R8'] }),
+      bigint('video_processing_minutes_used', { hazards: ['R8'] }),
+      bigint('roleplay_sessions_remaining', { hazards: ['R8'] }),
       time('last_reset_date'),
       time('created_at'),
       time('updated_at'),
@@ -108,8 +108,8 @@ const tables: readonly TableMapping[] = [
       count('total_roleplay_sessions'),
       documentOr('recent_sessions', []),
       documentOr('recent_improvement_points', []),
-      constant('monthly_limit_roleplay', pg.int4, LIMIT),
-      constant('monthly_limit_video_minutes', pg.int4, LIMIT),
+      constant('monthly_limit_roleplay', pg.int8, LIMIT),
+      constant('monthly_limit_video_minutes', pg.int8, LIMIT),
     ],
   },
   {

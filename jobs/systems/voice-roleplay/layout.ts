@@ -54,7 +54,8 @@ export const layout: JsonLayout = {
       partsOr: 'EXTRA_SETTINGS',
     },
     model_status: { files: ['**/ml_models/model_status*.json'], records: 'document' },
-    predictions: { files: ['**/ml_models/predictions*.json'] },
+    // A list of them, or one alone.
+    predictions: { files: ['**/ml_models/predictions*.json'], records: 'any' },
     model_files: { files: ['**/ml_models/**/*'], records: 'file' },
   },
 };

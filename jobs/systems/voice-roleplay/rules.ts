@@ -186,7 +186,7 @@ export function oneSession(_first: KeyedRow, _second: KeyedRow, identical: boole
   return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_KEY' }, rule: 'R9' };
 }
 
-/** R16: the key in the file, or the test's own id; without either nobody could find it again. */
+/** R16: the key in the file, or the test's own id; a comparison or a new test that has neither is known by its file. */
 export const testId: Field = {
   column: 'test_id',
   from: 'test_id',
@@ -197,7 +197,10 @@ export const testId: Field = {
   convert(raw, scope) {
     const key = scope.raw('$key');
     const id = key ?? raw;
-    if (id === undefined || id === null || id === '') throw new Reject('MISSING_ID', 'test_id', 'no test_id');
+    if (id === undefined || id === null || id === '') {
+      scope.note('R16', 'test_id', 'none, known by its file');
+      return stringOf(scope.raw('$file'), '$file');
+    }
     const own = stringOf(id, 'test_id');
     if (key !== undefined && raw !== undefined && raw !== key) scope.note('R16', 'test_id', shown(raw));
     return own;
