@@ -164,7 +164,8 @@ class JsonFiles implements LegacyFiles {
       return [];
     }
     const key = record.place.get('$key');
-    if (records === 'elements') await (await this.#writer(file, 'array', entity)).add(document);
+    if (records === 'elements' || records === 'any')
+      await (await this.#writer(file, 'array', entity)).add(document);
     else if (records === 'members' || (keyedBy !== undefined && typeof key === 'string')) {
       const open = this.#open.get(`${entity} `);
       if (open?.file !== file && this.#drafts.has(file)) return [twoForms(file)];

@@ -218,8 +218,13 @@ async function itemsOf(pair: CollectionPair, side: CollectionFiles): Promise<Ite
       } else items.push({ match: name, key: name, locator: name, value });
       continue;
     }
-    const array = parseLoosely(text, pair.tokens);
-    if (!Array.isArray(array)) throw new Error(`${name} is not an array`);
+    const array = records === 'any' ? parsed(text, pair.tokens) : parseLoosely(text, pair.tokens);
+    if (!Array.isArray(array)) {
+      if (records !== 'any') throw new Error(`${name} is not an array`);
+      // One that stands alone is exported as a list of one.
+      items.push({ ...elementAt(pair, name, 0, array), locator: name });
+      continue;
+    }
     for (const [i, value] of array.entries()) items.push(elementAt(pair, name, i, value));
   }
   return items;

@@ -280,7 +280,7 @@ export function plantedFiles(): PlantedFile[] {
       provider: { name: 'example', api_key: PLANTED_SETTING },
     },
     of('application_settings', ['R17', 'noted', 'a setting api_key'], `${analysis} api_key`),
-    of('application_settings', ['R17', 'kept', 'an api_key within a setting'], `${analysis} provider`),
+    of('application_settings', ['X10', 'noted', 'an api_key within a setting'], `${analysis} provider`),
   );
 
   const template = (name: string): PythonObject => ({

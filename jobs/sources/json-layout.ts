@@ -47,7 +47,21 @@ export function unreadFiles(layout: JsonLayout, files: readonly string[]): Map<s
   );
 }
 
+/** Files that hold credentials by their names, in whatever store; in small letters. */
+const CREDENTIAL_FILES = [
+  '**/.env*',
+  '**/*.env',
+  '**/*{credential,secret}*',
+  '**/*{credential,secret}*/**/*',
+  '**/*.{pem,key,p12,pfx}',
+  '**/id_{rsa,ed25519,ecdsa}*',
+];
+
 /** Why a file must not even be opened; undefined for one that may. */
-export function refusal(layout: JsonLayout, file: string): string | undefined {
-  return Object.entries(layout.refused ?? {}).find(([pattern]) => matchesPattern(pattern, file))?.[1];
+export function refusal(layout: SourceLayout, file: string): string | undefined {
+  const refused = layout.kind === 'json' ? (layout.refused ?? {}) : {};
+  const own = Object.entries(refused).find(([pattern]) => matchesPattern(pattern, file))?.[1];
+  if (own !== undefined) return own;
+  const isCredential = CREDENTIAL_FILES.some((pattern) => matchesPattern(pattern, file.toLowerCase()));
+  return isCredential ? 'credentials by its name' : undefined;
 }

@@ -123,8 +123,15 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
           if (await exists(path + suffix)) names.push(basename(path) + suffix);
         }
         const own = new Set([...names, `${basename(path)}-shm`].map((name) => join(root, name)));
-        const others = (all ?? []).filter((other) => !own.has(other));
-        return { path, store: { root, files: names.sort(), ...aroundOf(start, others) } };
+        const refused = new Map<string, string>();
+        const others: string[] = [];
+        for (const other of (all ?? []).filter((each) => !own.has(each))) {
+          const reason = refusal(layout, slashed(relative(start, other)));
+          if (reason === undefined) others.push(other);
+          else refused.set(slashed(relative(start, other)), reason);
+        }
+        const store = { root, files: names.sort(), ...aroundOf(start, others) };
+        return { path, store: refused.size > 0 ? { ...store, refused } : store };
       }),
     );
   }

@@ -62,6 +62,8 @@ declare
   -- Without it a filter would take away from the candidates and leave fewer than k (pgvector before 0.8).
   iterative boolean := coalesce(current_setting('ivfflat.iterative_scan', true), 'off') <> 'off';
   queries text;
+  exact text;
+  found bigint;
   probes integer;
   ef_search integer;
   wanted integer := least(coalesce(match_embeddings.k, 5), 10000);
@@ -75,9 +77,10 @@ begin
   select
     string_agg(nearest_sql(p.relname::text, canonical, vector_dims(match_embeddings.query),
       case when iterative or held is null then coalesce(i.kind, 'exact') else 'exact' end), ' union all '),
+    string_agg(nearest_sql(p.relname::text, canonical, vector_dims(match_embeddings.query), 'exact'), ' union all '),
     max(i.probes) filter (where i.kind = 'ivfflat'),
     max(i.probes) filter (where i.kind = 'hnsw')
-  into queries, probes, ef_search
+  into queries, exact, probes, ef_search
   from pg_partition_tree('vector_embeddings') as t
   join pg_class as p on p.oid = t.relid
   left join vector_indexes as i
@@ -85,6 +88,12 @@ begin
   where t.isleaf;
   if probes is not null then perform set_config('ivfflat.probes', probes::text, true); end if;
   if ef_search is not null then perform set_config('hnsw.ef_search', ef_search::text, true); end if;
+  if held is not null and queries <> exact then
+    -- A graph may have rows that no way leads to, and a filter may hold for these alone.
+    execute format('select count(*) from (%s) as nearest', queries) into found
+    using match_embeddings.query, 4 * wanted, held;
+    if found < wanted then queries := exact; end if;
+  end if;
   return query execute format(
     'select id, store, legacy_key, content, metadata, 1 - distance from (%s) as nearest
      where distance <> ''NaN'' and ($4 is null or 1 - distance >= $4) order by distance, id limit $2 / 4', queries)

@@ -75,7 +75,9 @@ describe('an export of a store of many files', () => {
       'config/reminder_scheduler.json',
       `${TESTS}/ab_test_20250201_090000_0.json`,
       `${TESTS}/ab_test_20250427_090000_1.json`,
+      `${TESTS}/planted_0.json`,
       `${TESTS}/planted_1.json`,
+      `${TESTS}/planted_2.json`,
       `${TESTS}/planted_3.json`,
       `${TESTS}/planted_4.json`,
       LOGS,
@@ -92,6 +94,8 @@ describe('an export of a store of many files', () => {
   it('gives each user back whole, with what was missing, null, unknown and not finite', async () => {
     const before = parse(await legacy(LIMITS));
     for (const name of SET_ASIDE) delete before[name];
+    // X10: what was never imported can't come back.
+    delete before.with_password.reminder_settings.smtp_password;
     const after = await jsonIn(sample, LIMITS);
     expect(after).toEqual(before);
     expect(Object.keys(after)).toEqual(
@@ -114,7 +118,8 @@ describe('an export of a store of many files', () => {
   it('gives the other files back, a file of several tests as one', async () => {
     for (const path of await filesIn(sample)) {
       if ([LIMITS, LOGS, 'config/custom_analysis_config.json'].includes(path)) continue;
-      expect(await jsonIn(sample, path)).toEqual(parse(await legacy(path)));
+      const { webhook_url: _, ...whole } = parse(await legacy(path));
+      expect(await jsonIn(sample, path)).toEqual(whole);
     }
     const { api_key: _, provider, ...others } = parse(await legacy('config/custom_analysis_config.json'));
     const settings = { ...others, provider: { name: provider.name } };

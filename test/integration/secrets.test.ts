@@ -83,7 +83,7 @@ describe('secrets of the legacy systems', () => {
       'snapshots/harca/DIGEST/files/temp/data_20250318_130857.json',
       'snapshots/lightning-talk/DIGEST/files/talks.json',
       'snapshots/lightning-talk/DIGEST/files/users.json',
-      ...['voice-roleplay', 'voice-roleplay-analytics'].flatMap((name) => [
+      ...['voice-roleplay-analytics', 'voice-roleplay'].flatMap((name) => [
         `snapshots/${name}/DIGEST/files/data/ab_tests/planted_0.json`,
         `snapshots/${name}/DIGEST/files/data/usage_limits.json`,
       ]),

@@ -189,6 +189,28 @@ describe('a store all over a folder', () => {
     });
   });
 
+  it.each([
+    '.env',
+    'config/prod.env',
+    'Credentials/key.json',
+    'x/client_secret.json',
+    'tls/server.KEY',
+    '.ssh/id_rsa',
+  ])('has no %s, which is not even opened', async (name) => {
+    touch('legacy/things/notes/1.json', `legacy/things/${name}`);
+    expect(await locate({ ...layout, refused: {} })).toEqual({
+      root: join(root, 'legacy/things'),
+      files: ['notes/1.json'],
+      refused: new Map([[name, 'credentials by its name']]),
+    });
+    touch('legacy/trdinger/trdinger.db', `legacy/trdinger/${name}`);
+    expect(await find(trdinger, { folders: ['legacy'] })).toEqual({
+      root: join(root, 'legacy/trdinger'),
+      files: ['trdinger.db'],
+      refused: new Map([[name, 'credentials by its name']]),
+    });
+  });
+
   it('with a symbolic link, which could lead to a part of it, is refused', async () => {
     touch('legacy/things/notes/1.json');
     symlinkSync(tmpdir(), join(root, 'legacy/things/more'));

@@ -39,8 +39,6 @@ export const harca: SystemMapping = {
     folder: '.',
     skip: [],
     refused: {
-      '**/.env*': 'settings with credentials',
-      '**/*credential*': 'credentials by its name',
       '**/*.{sh,js,mjs,cjs,ts,py,ps1}': 'a program; one beside the dump has a password of the database',
     },
     notSource: {

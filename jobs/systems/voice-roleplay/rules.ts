@@ -186,6 +186,9 @@ export function oneSession(_first: KeyedRow, _second: KeyedRow, identical: boole
   return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_KEY' }, rule: 'R9' };
 }
 
+/** What the note of a test without an id says. */
+const NO_TEST_ID = 'none, known by its file';
+
 /** R16: the key in the file, or the test's own id; a comparison or a new test that has neither is known by its file. */
 export const testId: Field = {
   column: 'test_id',
@@ -198,7 +201,7 @@ export const testId: Field = {
     const key = scope.raw('$key');
     const id = key ?? raw;
     if (id === undefined || id === null || id === '') {
-      scope.note('R16', 'test_id', 'none, known by its file');
+      scope.note('R16', 'test_id', NO_TEST_ID);
       return stringOf(scope.raw('$file'), '$file');
     }
     const own = stringOf(id, 'test_id');
@@ -220,8 +223,12 @@ export const ownTestId: Field = (() => {
   return {
     ...base,
     convert: (raw, scope) => (scope.raw('$key') === undefined ? null : base.convert(raw, scope)),
-    legacy: (row) =>
-      row.text('in_object') === 't' ? base.legacy?.(row) : (row.text('test_id') ?? undefined),
+    legacy(row) {
+      if (row.text('in_object') === 't') return base.legacy?.(row);
+      const hadNone =
+        noted(row, 'R16', 'test_id') === NO_TEST_ID && row.text('test_id') === row.text('source_file');
+      return hadNone ? undefined : (row.text('test_id') ?? undefined);
+    },
     notExported: 'not in_object and own_test_id is not null',
   };
 })();
