@@ -19,7 +19,9 @@ declare module 'vitest' {
  * started; with CUTOVER_TEST_KEEP=1 the servers stay.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const home = resolve(project.config.root, '.cutover/test');
+  // Tests that run beside others need servers of their own.
+  const folder = project.name === 'beside' ? '.cutover/test-beside' : '.cutover/test';
+  const home = resolve(project.config.root, folder);
   const cache = resolve(project.config.root, '.cutover/cache');
   // One file for each test run that uses the servers, named by its process.
   const users = join(home, 'users');
