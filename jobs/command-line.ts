@@ -54,6 +54,9 @@ const OTHERS: readonly PlannedStep[] = [
   },
 ];
 
+/** Every step that a command runs. */
+export const STEPS: readonly PlannedStep[] = [...PLAN, ...OTHERS];
+
 const NEEDS_SOURCE = new Set(['inspect', 'backup', 'cleanup']);
 /** These print the differences that they found. */
 const PROOFS = new Set(['verify', 'export']);
@@ -64,7 +67,7 @@ export function makeProgram(interrupted: AbortSignal): Command {
     .description('Moves legacy data onto a database platform and proves it equal to its source')
     .exitOverride()
     .showHelpAfterError('(--help lists the options)');
-  for (const step of [...PLAN, ...OTHERS]) {
+  for (const step of STEPS) {
     const command = withCommonOptions(program.command(step.name).description(step.what));
     if (step.run === exportLegacy) command.requiredOption('--out <dir>', 'a new or empty folder');
     command.action(async (options: CommonOptions) => {

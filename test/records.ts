@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { bigint, text } from '../jobs/engine/contracts.ts';
 import { type CopyBuffer, endOfRow, fieldsOf } from '../jobs/engine/copy-buffer.ts';
 import type { Field, Note, RowScope, TableMapping } from '../jobs/engine/mapping.ts';
@@ -32,6 +34,13 @@ export function readerOf(records: readonly SourceRecord[], missingIsNotNull = tr
     },
     close: async () => {},
   };
+}
+
+/** Writes `content` to `path`, and gives what a snapshot's manifest says of such a file. */
+export async function writtenFile(path: string, content: string | Buffer) {
+  await writeFile(path, content);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return { path, size: Buffer.byteLength(content), sha256 };
 }
 
 /** A mapping of `things` with the key `id` and a text, some of it changed. */

@@ -1,6 +1,6 @@
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { matchesPattern } from '../sources/file-pattern.ts';
+import { matchesAny } from '../sources/file-pattern.ts';
 import { collectionFiles } from '../sources/json-layout.ts';
 import { JsonObject } from '../sources/json-value.ts';
 import { fileText, JsonFileWriter } from '../sources/json-write.ts';
@@ -257,7 +257,6 @@ function fileOf(collection: CollectionLayout, { place, fields }: LegacyRecord): 
   const name = named ?? homeOf(collection)?.replace('*', encodeURIComponent(key));
   const steps = typeof name === 'string' ? name.split('/') : [];
   const isPlain = steps.every((step) => step !== '' && step !== '.' && step !== '..' && !/[\\\0]/.test(step));
-  if (typeof name === 'string' && isPlain && collection.files.some((each) => matchesPattern(each, name)))
-    return name;
+  if (typeof name === 'string' && isPlain && matchesAny(collection.files, name)) return name;
   return { field: '$file', value: typeof name === 'string' ? name : 'no file' };
 }

@@ -212,7 +212,7 @@ export interface JsonLayout {
   /** Files that hold credentials, by pattern, with the reason: neither opened nor copied. */
   readonly refused?: Readonly<Record<string, string>>;
   /** Files in or around the store that are known and are no source, by pattern, with the reason: not copied, only hashed. */
-  readonly notSource?: Readonly<Record<string, string>>;
+  readonly around?: Readonly<Record<string, string>>;
   readonly collections: Readonly<Record<string, CollectionLayout>>;
   /** Whose JSON it is; default: JavaScript's. Python reads and writes the tokens `NaN` and `Infinity`. */
   readonly writtenBy?: 'python' | 'javascript';

@@ -2,6 +2,7 @@ import { parseJson } from '../sources/json-parse.ts';
 import type { JsonValue } from '../sources/json-value.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import { sameJson } from './jsonb.ts';
+import { uuidText } from './uuid.ts';
 
 /** One PostgreSQL type: how a value is written in binary, ordered, compared and shown. */
 export interface PgType<V> {
@@ -103,7 +104,7 @@ export const date: PgType<number> = {
 export const uuid: PgType<Uint8Array> = {
   sql: 'uuid',
   write: (out, value) => out.field(value),
-  show: (field) => field.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+  show: uuidText,
   order: 'bytes',
 };
 

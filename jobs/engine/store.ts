@@ -36,14 +36,15 @@ export async function openStore(
     };
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
-  const stored = snapshot.manifest.files.map((file) => file.path);
+  const stored = new Map(snapshot.manifest.files.map((file) => [file.path, file]));
   const files = Object.fromEntries(
     Object.entries(layout.collections).map(([name, collection]) => [
       name,
-      collectionFiles(layout, collection, stored).map((file) => ({
-        ...shapeOf(layout, collection, file),
-        name: file,
-        path: join(snapshot.folder, file),
+      collectionFiles(layout, collection, [...stored.keys()]).map((name) => ({
+        ...shapeOf(layout, collection, name),
+        ...stored.get(name)!,
+        name,
+        path: join(snapshot.folder, name),
       })),
     ]),
   );

@@ -29,13 +29,6 @@ export function vectorOf(raw: Exclude<Raw, null | undefined>, field: string): Fl
   return vector;
 }
 
-/** Euclidean length, of the stored elements. */
-export function normOf(vector: Float32Array): number {
-  let sum = 0;
-  for (const element of vector) sum += element * element;
-  return Math.sqrt(sum);
-}
-
 function elementsOf(raw: Raw, field: string): Float32Array {
   const list = listOf(raw, field);
   if (list.length === 0) throw new Reject('BAD_VECTOR', field, 'no elements');

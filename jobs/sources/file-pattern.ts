@@ -10,6 +10,10 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return expression.test(name);
 }
 
+export function matchesAny(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => matchesPattern(pattern, name));
+}
+
 const TOKEN = /\*\*\/|\*|(\[[^\]]+\](?:\{\d+\})?)|\{([^}]+)\}|[\s\S]/g;
 
 function expressionOf(pattern: string): RegExp {

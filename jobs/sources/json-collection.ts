@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
-import type { FileShape } from './json-layout.ts';
+import { type FileShape, isReadWhole } from './json-layout.ts';
 import { type ParsedJson, parseJson } from './json-parse.ts';
-import { JsonDocument, JsonElement, JsonPart, OpaqueFile } from './json-records.ts';
+import { JsonDocument, JsonPart, OpaqueFile } from './json-records.ts';
 import { parseJsonFile, parseRecord, readRecord, streamJson } from './json-stream.ts';
 import { findKeyIssues, type JsonIssue, JsonObject, type JsonValue, jsonPath } from './json-value.ts';
 import type { Place, SourceRecord, UnorderedReader } from './source.ts';
@@ -13,6 +13,9 @@ export interface CollectionFile extends FileShape {
   readonly path: string;
   /** Its name in the store, with `/` between folders. */
   readonly name: string;
+  /** In bytes, as the snapshot's manifest has it, and so the hash. */
+  readonly size: number;
+  readonly sha256: string;
 }
 
 type Found = SourceRecord & { readonly place: Place };
@@ -45,7 +48,7 @@ export class JsonCollection implements UnorderedReader {
   async *blocks(from: number): AsyncGenerator<Found[]> {
     let ordinal = 0;
     for (const [file, { path, records = 'elements' }] of this.files.entries()) {
-      if (records === 'file' || records === 'document' || records === 'any') {
+      if (isReadWhole(records)) {
         const piece: Piece = { file, offset: 0, length: -1, key: undefined, at: 0 };
         const block = await this.#readWhole(piece, ordinal);
         ordinal += block.length;
@@ -108,19 +111,18 @@ export class JsonCollection implements UnorderedReader {
   }
 
   async #readWhole(piece: Piece, first: number): Promise<Found[]> {
-    const { path, name, records } = this.files[piece.file]!;
+    const file = this.files[piece.file]!;
+    const { path, name } = file;
     const place: Place = { ...piece, key: null, ordinal: first, part: 0 };
-    const opaque = async (defect?: SourceRecord['defect']) => {
-      const bytes = await readFile(path);
-      return new OpaqueFile(name, bytes, createHash('sha256').update(bytes).digest('hex'), defect, place);
-    };
-    if (records === 'file') return [await opaque()];
+    if (file.records === 'file') return [new OpaqueFile(file, place)];
     try {
       return this.#expand(piece, await parseJsonFile(path), undefined, first);
     } catch (error) {
       if (!(error instanceof CutoverError)) throw error;
       const detail = error.message.replaceAll(path, name);
-      return [await opaque({ code: 'BAD_JSON', field: '$', detail })];
+      const bytes = await readFile(path);
+      const text = isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+      return [new OpaqueFile(file, place, { code: 'BAD_JSON', field: '$', detail }, text)];
     }
   }
 
@@ -179,7 +181,8 @@ export class JsonCollection implements UnorderedReader {
       }
       for (const inner of innerOf(around, each, issues, records === 'document')) {
         const defect = inner.defect ?? objectDefect(inner.value, issues, inner.path);
-        found.push(new JsonElement({ ...inner, file: name, defect }, around.value, place(found.length)));
+        const within = { document: around.value, index: inner.index };
+        found.push(new JsonDocument({ ...inner, file: name, defect, within }, place(found.length)));
       }
     }
     return found;

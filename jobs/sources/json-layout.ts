@@ -1,8 +1,12 @@
 import type { CollectionLayout, JsonLayout, SourceLayout } from '../engine/mapping.ts';
-import { matchesPattern } from './file-pattern.ts';
+import { matchesAny, matchesPattern } from './file-pattern.ts';
 
 /** How the records of one file are found. */
 export type FileShape = Pick<CollectionLayout, 'records' | 'keyedBy' | 'each' | 'partsOr'>;
+
+/** Whether a file is taken as a whole: one that is damaged is a record in quarantine, and no reason to refuse the store. */
+export const isReadWhole = (records: CollectionLayout['records']): boolean =>
+  records === 'document' || records === 'any' || records === 'file';
 
 /**
  * The files of a collection among those of a store, in order of their names: those of the first pattern that has any. Where
@@ -30,16 +34,14 @@ export function shapeOf(layout: JsonLayout, collection: CollectionLayout, file: 
 
 /** Why a file is known to be no source; undefined for one that nothing is known of. */
 export function reasonOf(layout: SourceLayout, file: string): string | undefined {
-  const reasons = Object.entries((layout.kind === 'json' ? layout.notSource : layout.around) ?? {});
-  return reasons.find(([pattern]) => matchesPattern(pattern, file))?.[1];
+  return reasonIn(layout.around, file);
 }
 
 /** Files of a store that no collection reads, each with the reason; undefined for one that nothing is known of. */
 export function unreadFiles(layout: JsonLayout, files: readonly string[]): Map<string, string | undefined> {
   const collections = Object.values(layout.collections);
   const read = new Set(collections.flatMap((each) => collectionFiles(layout, each, files)));
-  const superseded = (file: string) =>
-    collections.some((each) => each.files.some((pattern) => matchesPattern(pattern, file)));
+  const superseded = (file: string) => collections.some((each) => matchesAny(each.files, file));
   return new Map(
     files
       .filter((file) => !read.has(file))
@@ -59,9 +61,11 @@ const CREDENTIAL_FILES = [
 
 /** Why a file must not even be opened; undefined for one that may. */
 export function refusal(layout: SourceLayout, file: string): string | undefined {
-  const refused = layout.kind === 'json' ? (layout.refused ?? {}) : {};
-  const own = Object.entries(refused).find(([pattern]) => matchesPattern(pattern, file))?.[1];
+  const own = layout.kind === 'json' ? reasonIn(layout.refused, file) : undefined;
   if (own !== undefined) return own;
-  const isCredential = CREDENTIAL_FILES.some((pattern) => matchesPattern(pattern, file.toLowerCase()));
-  return isCredential ? 'credentials by its name' : undefined;
+  return matchesAny(CREDENTIAL_FILES, file.toLowerCase()) ? 'credentials by its name' : undefined;
 }
+
+/** The reason that goes with the first pattern which matches. */
+const reasonIn = (reasons: Readonly<Record<string, string>> = {}, file: string): string | undefined =>
+  Object.entries(reasons).find(([pattern]) => matchesPattern(pattern, file))?.[1];

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from './json-value.ts';
 import { type LeftOut, mayHoldCredential } from './left-out.ts';
 import type { Place, Raw, SourceRecord } from './source.ts';
@@ -12,15 +11,22 @@ interface Described {
   readonly key: string | undefined;
   readonly value: JsonValue;
   readonly defect: SourceRecord['defect'];
+  /** The text that it was parsed from, where that is all of the text. */
+  readonly bytes?: Buffer | undefined;
+  /** Of one that another document holds under a name: that document, and the place there. */
+  readonly within?: { readonly document: JsonValue; readonly index: number } | undefined;
 }
 
-/** A document of a collection: fields are its members, `$file` and `$key`. */
+/**
+ * A document of a collection: fields are its members, `$file` and `$key`; of one that another document holds also `$index`,
+ * and `$of.NAME` of that document.
+ */
 export class JsonDocument implements SourceRecord {
   readonly locator: string;
   readonly defect: SourceRecord['defect'];
 
   constructor(
-    private readonly of: Described & { readonly bytes?: Buffer | undefined },
+    private readonly of: Described,
     readonly place: Place,
   ) {
     this.locator = of.locator;
@@ -28,8 +34,11 @@ export class JsonDocument implements SourceRecord {
   }
 
   get(field: string): Raw {
-    if (field === '$file') return this.of.file;
-    if (field === '$key') return this.of.key;
+    const { file, key, within } = this.of;
+    if (field === '$file') return file;
+    if (field === '$key') return key;
+    if (within && field === '$index') return BigInt(within.index);
+    if (within && field.startsWith('$of.')) return memberOf(within.document, field.slice(4));
     return this.own(field);
   }
 
@@ -43,52 +52,11 @@ export class JsonDocument implements SourceRecord {
 
   payload(leftOut: LeftOut): string {
     const { bytes, value } = this.of;
-    if (bytes === undefined) return writeJson(value, leftOut);
+    const kept = withoutMembers(value, leftOut);
     // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
-    const text = bytes.toString('utf8');
-    if (withoutMembers(value, leftOut) === value) return text;
-    // A repeated member alone is no reason to hide the bytes, but what it replaced could be a credential.
-    const clean = withoutMembers(value, NOTHING) !== value && !mayHoldCredential(text);
-    return clean ? text : writeJson(value, leftOut);
+    return bytes !== undefined && kept === value ? bytes.toString('utf8') : writeJson(kept);
   }
 }
-
-/** An element that another document holds: fields are its members, `$file`, `$key`, `$index`, and `$of.NAME` of that document. */
-export class JsonElement implements SourceRecord {
-  readonly locator: string;
-  readonly defect: SourceRecord['defect'];
-
-  constructor(
-    private readonly of: Described & { readonly index: number },
-    private readonly around: JsonValue,
-    readonly place: Place,
-  ) {
-    this.locator = of.locator;
-    this.defect = of.defect;
-  }
-
-  get(field: string): Raw {
-    if (field === '$file') return this.of.file;
-    if (field === '$key') return this.of.key;
-    if (field === '$index') return BigInt(this.of.index);
-    if (field.startsWith('$of.')) return memberOf(this.around, field.slice(4));
-    return this.own(field);
-  }
-
-  own(field: string): Raw {
-    return memberOf(this.of.value, field);
-  }
-
-  fields(): Iterable<string> {
-    return this.of.value instanceof JsonObject ? this.of.value.keys : [];
-  }
-
-  payload(leftOut: LeftOut): string {
-    return writeJson(this.of.value, leftOut);
-  }
-}
-
-const NOTHING: LeftOut = { has: () => false };
 
 const memberOf = (value: JsonValue, name: string): Raw =>
   value instanceof JsonObject ? value.get(name) : undefined;
@@ -117,7 +85,7 @@ export class JsonPart implements SourceRecord {
 
   payload(leftOut: LeftOut): string {
     const key = this.document.keys[this.part]!;
-    return writeJson(new JsonObject([[key, this.document.values[this.part]!]]), leftOut);
+    return writeJson(withoutMembers(new JsonObject([[key, this.document.values[this.part]!]]), leftOut));
   }
 }
 
@@ -125,20 +93,21 @@ export class JsonPart implements SourceRecord {
 export class OpaqueFile implements SourceRecord {
   readonly locator: string;
 
+  /** @param text what is in it, where somebody has to see that */
   constructor(
-    private readonly name: string,
-    private readonly bytes: Buffer,
-    private readonly sha256: string,
-    readonly defect: SourceRecord['defect'],
+    private readonly of: { readonly name: string; readonly size: number; readonly sha256: string },
     readonly place: Place,
+    readonly defect?: SourceRecord['defect'],
+    private readonly text?: string,
   ) {
-    this.locator = name;
+    this.locator = of.name;
   }
 
   get(field: string): Raw {
-    if (field === '$file') return this.name;
-    if (field === '$size') return BigInt(this.bytes.length);
-    if (field === '$sha256') return this.sha256;
+    const { name, size, sha256 } = this.of;
+    if (field === '$file') return name;
+    if (field === '$size') return BigInt(size);
+    if (field === '$sha256') return sha256;
     return undefined;
   }
 
@@ -146,22 +115,20 @@ export class OpaqueFile implements SourceRecord {
     return [];
   }
 
-  /** Of a damaged document its text, too, unless there may be something in it that must not be kept. */
+  /** Its text, too, unless there may be something in it that must not be kept. */
   payload(): string {
-    const { name, bytes, sha256 } = this;
-    const text = this.defect && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
-    const kept = text !== undefined && mayHoldCredential(text) ? undefined : text;
-    return JSON.stringify({ $file: name, $size: bytes.length, $sha256: sha256, $text: kept });
+    const { name, size, sha256 } = this.of;
+    const kept = this.text !== undefined && mayHoldCredential(this.text) ? undefined : this.text;
+    return JSON.stringify({ $file: name, $size: size, $sha256: sha256, $text: kept });
   }
 }
 
-/** A value as JSON text, numbers as they were written, without the members named in `leftOut` at any depth. */
-export function writeJson(value: JsonValue, leftOut: LeftOut): string {
+/** A value as JSON text, numbers as they were written. */
+export function writeJson(value: JsonValue): string {
   if (value instanceof JsonNumber) return value.text;
-  if (Array.isArray(value)) return `[${value.map((each) => writeJson(each, leftOut)).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map(writeJson).join(', ')}]`;
   if (value instanceof JsonObject) {
-    const members = [...value].filter(([key, each]) => !leftOut.has(key, each));
-    return `{${members.map(([key, each]) => `${JSON.stringify(key)}: ${writeJson(each, leftOut)}`).join(', ')}}`;
+    return `{${[...value].map(([key, each]) => `${JSON.stringify(key)}: ${writeJson(each)}`).join(', ')}}`;
   }
   return JSON.stringify(value);
 }

@@ -79,7 +79,10 @@ export class JsonObject {
   }
 }
 
-/** The value without what is left out, at any depth; the value itself when it holds nothing of the kind. */
+/**
+ * The value without what is left out, at any depth; the value itself when it holds nothing of the kind, not even in what a
+ * later member of the same name replaced.
+ */
 export function withoutMembers(
   value: JsonValue,
   leftOut: LeftOut,
@@ -92,7 +95,10 @@ export function withoutMembers(
   }
   if (!(value instanceof JsonObject)) return value;
   const kept: (readonly [string, JsonValue])[] = [];
-  let same = value.overridden === undefined;
+  const replaced = value.overridden ?? [];
+  let same = replaced.every(
+    ([key, each]) => !leftOut.has(key, each) && withoutMembers(each, leftOut) === each,
+  );
   for (const [key, each] of value) {
     if (leftOut.has(key, each)) {
       onFound(jsonPath(path, key));

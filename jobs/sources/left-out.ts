@@ -6,9 +6,18 @@ export interface LeftOut {
   has(name: string, value: unknown): boolean;
 }
 
-/** Names without signs and capitals that are hardly anything but a credential's; `max_tokens` and `tokenizer` are none. */
-const NAME =
-  /passw|passphrase|pwd$|(?:^|smtp|mail|db|user)pass$|secret(?!ar)|credential|apikey|privatekey|accesskey|authorization|bearer|connectionstring|webhook|cookie$|token$/;
+/** Signs that names of one meaning differ in. */
+const plain = (text: string) => text.toLowerCase().replace(/[\s_.-]/g, '');
+
+/** What hardly anything but a credential is called, in small letters without signs. */
+const WORDS =
+  'passw|passphrase|credential|apikey|privatekey|accesskey|authorization|bearer|connectionstring|webhook';
+
+/** `max_tokens`, `tokenizer` and `secretary` are none. */
+const NAME = new RegExp(`${WORDS}|secret(?!ar)|(?:pwd|(?:^|smtp|mail|db|user)pass|cookie|token)$`);
+
+/** The same where names don't begin and end. */
+const IN_TEXT = new RegExp(`${WORDS}|secret|pwd|pass["']|cookie|token`);
 
 /** A URL with a password. */
 const URL_WITH_PASSWORD = /^\s*[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i;
@@ -25,14 +34,11 @@ export function isCredential(name: string, value: unknown): boolean {
   return text !== null && isContainer(text) && isCredentialName(name);
 }
 
-export const isCredentialName = (name: string): boolean =>
-  NAME.test(name.toLowerCase().replace(/[\s_.-]/g, ''));
+export const isCredentialName = (name: string): boolean => NAME.test(plain(name));
 
 /** Whether a text that nobody could parse may hold one. */
 export const mayHoldCredential = (text: string): boolean =>
-  /passw|passphrase|pwd|pass["']|secret|credential|api[\s_-]?key|private[\s_-]?key|access[\s_-]?key|authorization|bearer|connection[\s_-]?string|webhook|cookie|token|:\/\/[^/\s:@]*:[^/\s@]+@/i.test(
-    text,
-  );
+  IN_TEXT.test(plain(text)) || /:\/\/[^/\s:@]*:[^/\s@]+@/.test(text);
 
 /** Arrays and objects, of whatever reader; numbers of ours are objects, too. */
 const isContainer = (value: unknown): boolean =>

@@ -5,13 +5,13 @@ import type pg from 'pg';
 import { ident, placeOf, withConnection } from '../database.ts';
 import type { LegacyDatabase } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
-import type { Manifest } from './snapshot.ts';
+import type { HashedFile } from './snapshot.ts';
 
 const BLOCK = 200;
 
 /** What was copied, and the tables that nobody asked for. */
 export interface DatabaseCopy {
-  readonly files: readonly Manifest['files'][number][];
+  readonly files: readonly HashedFile[];
   readonly unread: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export async function copyDatabase(
     return await withConnection(url, async (client) => {
       await client.query(`begin isolation level repeatable read read only;
         set local row_security = off; set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1`);
-      const files: Manifest['files'][number][] = [];
+      const files: HashedFile[] = [];
       for (const [table, order] of Object.entries(tables)) {
         const { rows } = await client.query<{ found: string | null }>('select to_regclass($1) as found', [
           `public.${ident(table)}`,
@@ -66,7 +66,7 @@ async function copyTable(
   table: string,
   order: readonly string[],
   file: string,
-): Promise<{ size: number; sha256: string }> {
+): Promise<Omit<HashedFile, 'path'>> {
   const hash = createHash('sha256');
   const handle = await open(file, 'w', 0o400);
   let size = 0;

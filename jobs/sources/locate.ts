@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
-import { matchesPattern } from './file-pattern.ts';
+import { matchesAny } from './file-pattern.ts';
 import { collectionFiles, reasonOf, refusal } from './json-layout.ts';
 
 /** The `--source` options of a command: folders with one folder a system, and stores named one by one. */
@@ -123,15 +123,8 @@ async function find(start: string, layout: SourceLayout): Promise<Candidate[]> {
           if (await exists(path + suffix)) names.push(basename(path) + suffix);
         }
         const own = new Set([...names, `${basename(path)}-shm`].map((name) => join(root, name)));
-        const refused = new Map<string, string>();
-        const others: string[] = [];
-        for (const other of (all ?? []).filter((each) => !own.has(each))) {
-          const reason = refusal(layout, slashed(relative(start, other)));
-          if (reason === undefined) others.push(other);
-          else refused.set(slashed(relative(start, other)), reason);
-        }
-        const store = { root, files: names.sort(), ...aroundOf(start, others) };
-        return { path, store: refused.size > 0 ? { ...store, refused } : store };
+        const others = (all ?? []).filter((other) => !own.has(other));
+        return { path, store: { root, files: names.sort(), ...notOf(layout, start, others) } };
       }),
     );
   }
@@ -152,29 +145,35 @@ async function findFolders(start: string, layout: JsonLayout): Promise<Candidate
   if (layout.landmark === undefined) roots.push(start);
   return roots
     .map((root, i) => {
-      const refused = new Map<string, string>();
-      const files: string[] = [];
-      const others: string[] = [];
-      for (const path of all) {
+      const isPart = (path: string): boolean => {
         const name = slashed(relative(start, path));
-        const reason = refusal(layout, name);
-        if (reason !== undefined) refused.set(name, reason);
-        else if ((root !== start && !path.startsWith(root + sep)) || reasonOf(layout, name) !== undefined)
-          others.push(path);
-        else files.push(slashed(relative(root, path)));
-      }
+        const isBelow = root === start || path.startsWith(root + sep);
+        return isBelow && refusal(layout, name) === undefined && reasonOf(layout, name) === undefined;
+      };
+      const files = all.filter(isPart).map((path) => slashed(relative(root, path)));
+      const others = all.filter((path) => !isPart(path));
       const path = layout.root === 'named' ? (landmarks[i] ?? root) : root;
-      const store = { root, files: files.sort(), ...aroundOf(start, others) };
-      return { path, store: refused.size > 0 ? { ...store, refused } : store };
+      return { path, store: { root, files: files.sort(), ...notOf(layout, start, others) } };
     })
     .filter(({ store }) => layout.landmark !== undefined || holdsAny(layout, store.files));
 }
 
 const slashed = (path: string) => path.replaceAll(sep, '/');
 
-function aroundOf(root: string, paths: readonly string[]): Pick<LocatedStore, 'around'> {
-  if (paths.length === 0) return {};
-  return { around: { root, files: paths.map((path) => slashed(relative(root, path))).sort() } };
+/** What is no part of a store among the files of the folder that was searched. */
+function notOf(
+  layout: SourceLayout,
+  root: string,
+  paths: readonly string[],
+): Pick<LocatedStore, 'around' | 'refused'> {
+  const refused = new Map<string, string>();
+  const files: string[] = [];
+  for (const name of paths.map((path) => slashed(relative(root, path))).sort()) {
+    const reason = refusal(layout, name);
+    if (reason === undefined) files.push(name);
+    else refused.set(name, reason);
+  }
+  return { ...(files.length > 0 && { around: { root, files } }), ...(refused.size > 0 && { refused }) };
 }
 
 const holdsAny = (layout: JsonLayout, files: readonly string[]) =>
@@ -194,7 +193,7 @@ async function walk(folder: string, skip: readonly string[]): Promise<Found> {
   const found: Found = { files: [], links: [] };
   for (const entry of await list(folder)) {
     const path = join(folder, entry.name);
-    if (skip.some((pattern) => matchesPattern(pattern, entry.name)) && !entry.isFile()) continue;
+    if (matchesAny(skip, entry.name) && !entry.isFile()) continue;
     if (entry.isDirectory()) {
       const below = await walk(path, skip);
       found.files.push(...below.files);

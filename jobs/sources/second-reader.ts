@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
 import type { CollectionFile } from './json-collection.ts';
+import { isReadWhole } from './json-layout.ts';
 import { parseJsonFile, parseRecord, streamJson } from './json-stream.ts';
 import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 import { parseLoosely } from './parse-loosely.ts';
@@ -21,8 +22,7 @@ export async function readTwice(
   let documents = 0;
   let read = 0;
   for (const file of files) {
-    const { size } = await stat(file.path);
-    if (size > MAX_BYTES || file.records === 'file') continue;
+    if (file.size > MAX_BYTES || file.records === 'file') continue;
     read++;
     const found = await compareFile(file, parsed(await readFile(file.path, 'utf8')));
     if (typeof found !== 'number') return { ok: false, ...found };
@@ -48,7 +48,7 @@ async function compareFile(
   { path, name, records = 'elements' }: CollectionFile,
   theirs: unknown,
 ): Promise<number | { ours: string; theirs: string }> {
-  if (records === 'document' || records === 'any') {
+  if (isReadWhole(records)) {
     const ours = await parseJsonFile(path).catch((error) => {
       if (error instanceof CutoverError) return undefined;
       throw error;
@@ -59,23 +59,36 @@ async function compareFile(
     return differenceOf(ours.value, theirs, name) ?? documents;
   }
   if (theirs === undefined) return { ours: `${name} is JSON`, theirs: `${name} is damaged` };
-  const members = new Map(Object.entries(theirs as object));
-  // Of a key that is there twice only the last counts.
-  const differences = new Map<string, { ours: string; theirs: string } | undefined>();
-  for await (const block of streamJson(path, records === 'members' ? 'object' : 'array')) {
+  return records === 'members' ? compareMembers(path, name, theirs) : compareElements(path, name, theirs);
+}
+
+async function compareElements(path: string, name: string, theirs: unknown) {
+  if (!Array.isArray(theirs)) return { ours: `${name} is an array`, theirs: `${name} is none` };
+  let n = 0;
+  for await (const block of streamJson(path, 'array')) {
     for (const record of block) {
-      const place = record.key ?? String(record.ordinal);
-      differences.set(
-        place,
-        differenceOf(parseRecord(record).value, members.get(place), `${name}[${place}]`),
-      );
+      const difference = differenceOf(parseRecord(record).value, theirs[n], `${name}[${n}]`);
+      if (difference) return difference;
+      n++;
     }
   }
+  return n === theirs.length ? n : { ours: `${name}: ${n}`, theirs: `${name}: ${theirs.length}` };
+}
+
+async function compareMembers(path: string, name: string, theirs: unknown) {
+  const members = new Map(Object.entries(theirs as object));
+  // Of a key that is there twice only the last counts.
+  const differences = new Map<string, ReturnType<typeof differenceOf>>();
+  for await (const block of streamJson(path, 'object')) {
+    for (const record of block) {
+      const key = record.key!;
+      differences.set(key, differenceOf(parseRecord(record).value, members.get(key), `${name}[${key}]`));
+    }
+  }
+  const difference = [...differences.values()].find((each) => each !== undefined);
+  if (difference) return difference;
   const n = differences.size;
-  return (
-    first([...differences.values()].map((each) => () => each)) ??
-    (n === members.size ? n : { ours: `${name}: ${n}`, theirs: `${name}: ${members.size}` })
-  );
+  return n === members.size ? n : { ours: `${name}: ${n}`, theirs: `${name}: ${members.size}` };
 }
 
 /** The first place where our value and that of JSON.parse differ. */

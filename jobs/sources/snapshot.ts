@@ -20,21 +20,27 @@ import Database from 'libsql';
 import { z } from 'zod';
 import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { matchesAny } from './file-pattern.ts';
 import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readOnlyUri } from './sqlite.ts';
-import { definitionsIn, isNamed } from './sqlite-tables.ts';
+import { definitionsIn } from './sqlite-tables.ts';
+
+/** A file by its name, with `/` between folders, its size in bytes and its content. */
+export interface HashedFile {
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+}
 
 /** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
 export interface Manifest {
   readonly system: string;
   /** SHA-256 over the lines `<sha256>  <path>` of all files. */
   readonly digest: string;
-  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+  readonly files: readonly HashedFile[];
   /** Files around the store that are no part of it: seen, not copied, and not in `digest`. */
-  readonly around?:
-    | readonly { readonly path: string; readonly size: number; readonly sha256: string }[]
-    | undefined;
+  readonly around?: readonly HashedFile[] | undefined;
   /** Tables of the living database that no mapping knows. */
   readonly unread?: readonly string[] | undefined;
   /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
@@ -232,20 +238,18 @@ async function readManifest(place: string): Promise<Manifest | undefined> {
   }
 }
 
-type Copied = Manifest['files'][number];
-
 /** Copies all files so that the copies are of one moment: any change meanwhile starts the copy again. */
 async function stableCopy(
   locate: () => Promise<LocatedStore>,
   folder: string,
-): Promise<{ store: LocatedStore; files: Copied[] }> {
+): Promise<{ store: LocatedStore; files: HashedFile[] }> {
   let changed = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { mode: 0o700 });
     const store = await locate();
     changed = '';
-    const files: Copied[] = [];
+    const files: HashedFile[] = [];
     for (const path of store.files) {
       const source = join(store.root, path);
       const copy = await copyHashed(source, folder, path);
@@ -268,8 +272,8 @@ async function stableCopy(
   );
 }
 
-async function hashesOf(root: string, paths: readonly string[]): Promise<Copied[]> {
-  const found: Copied[] = [];
+async function hashesOf(root: string, paths: readonly string[]): Promise<HashedFile[]> {
+  const found: HashedFile[] = [];
   for (const path of paths) {
     const file = join(root, path);
     found.push({ path, size: await sizeOf(file), sha256: await hashOf(file) });
@@ -296,7 +300,7 @@ async function hashOf(path: string): Promise<string> {
 }
 
 /** @returns undefined when the file is no longer there */
-async function copyHashed(source: string, folder: string, path: string): Promise<Copied | undefined> {
+async function copyHashed(source: string, folder: string, path: string): Promise<HashedFile | undefined> {
   const target = join(folder, path);
   await mkdir(dirname(target), { recursive: true });
   await rm(target, { force: true });
@@ -400,8 +404,8 @@ function checkTables(db: Database.Database, notSource: readonly string[]): void 
     check('1');
   } catch (error) {
     const tables = definitionsIn(db).filter(({ type }) => type === 'table');
-    if (!tables.some(({ name }) => isNamed(name, notSource))) throw error;
-    for (const { name } of tables) if (!isNamed(name, notSource)) check(`'${name.replaceAll("'", "''")}'`);
+    if (!tables.some(({ name }) => matchesAny(notSource, name))) throw error;
+    for (const { name } of tables) if (!matchesAny(notSource, name)) check(`'${name.replaceAll("'", "''")}'`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type Database from 'libsql';
-import { matchesPattern } from './file-pattern.ts';
+import { matchesAny } from './file-pattern.ts';
 
 /** One entry of `sqlite_master`. */
 export interface Definition {
@@ -39,16 +39,11 @@ export interface OtherTables {
 /** @param notSource patterns of names */
 export function otherTables(definitions: readonly Definition[], notSource: readonly string[]): OtherTables {
   const tables = definitions.filter(({ type }) => type === 'table');
-  const known = tables.filter(({ name }) => isNamed(name, notSource));
+  const known = tables.filter(({ name }) => matchesAny(notSource, name));
   const names = (of: readonly Definition[]) => of.map(({ name }) => name);
   return {
     ordinary: names(known.filter((each) => !isVirtual(each) && !each.shadow)),
     virtual: names(known.filter(isVirtual)),
     shadows: names(known.filter(({ shadow }) => shadow)),
   };
-}
-
-/** Whether a name matches one of these patterns. */
-export function isNamed(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => matchesPattern(pattern, name));
 }

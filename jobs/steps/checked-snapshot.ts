@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
-import { collectionFiles, shapeOf } from '../sources/json-layout.ts';
+import { filesBelow } from '../sources/files-below.ts';
+import { collectionFiles, isReadWhole, shapeOf } from '../sources/json-layout.ts';
 import { checkJsonFile, type JsonShape } from '../sources/json-stream.ts';
 import { locateStore } from '../sources/locate.ts';
 import { currentSnapshot, makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
@@ -79,17 +79,12 @@ async function readWhole(
     }
     return;
   }
-  const names = (await readdir(snapshot.folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(snapshot.folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/'));
+  const names = await filesBelow(snapshot.folder);
   const shapes = new Map<string, JsonShape>();
   for (const collection of Object.values(system.source.collections)) {
     for (const file of collectionFiles(system.source, collection, names)) {
       const { records = 'elements' } = shapeOf(system.source, collection, file);
-      // Of a document that is damaged nothing else in the store depends: it is a record for the quarantine.
-      if (records !== 'document' && records !== 'any' && records !== 'file') {
-        shapes.set(file, records === 'members' ? 'object' : 'array');
-      }
+      if (!isReadWhole(records)) shapes.set(file, records === 'members' ? 'object' : 'array');
     }
   }
   for (const [file, shape] of shapes) {

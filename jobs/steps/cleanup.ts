@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeDigest } from '../engine/digest.ts';
+import { reasonsOf } from '../engine/ledger.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
 import { locateStore } from '../sources/locate.ts';
@@ -41,15 +42,14 @@ async function requireProof(context: StepContext, digest: string): Promise<void>
   const { system, report } = context;
   const code = await codeDigest(storeOf(system));
   const proved = await asRole(context, 'verifier', async (client) => {
-    const { rows: open } = await client.query<{ table: string; code: string; n: number }>(
-      `select table_name as table, code, count(*)::int as n from migration.quarantine
-       where run_id = (select max(id) from migration.run where system = $1) and replayed_at is null group by 1, 2`,
+    const { rows: runs } = await client.query<{ id: string | null }>(
+      'select max(id) as id from migration.run where system = $1',
       [system.name],
     );
-    for (const { table, code: reason, n } of open) {
-      const of = tableReport(report, table);
-      of.quarantined += n;
-      of.reasons[reason] = n;
+    const reasons = runs[0]!.id === null ? [] : await reasonsOf(client, runs[0]!.id);
+    for (const [table, byCode] of reasons) {
+      const quarantined = Object.values(byCode).reduce((sum, n) => sum + n, 0);
+      Object.assign(tableReport(report, table), { quarantined, reasons: byCode });
     }
     const { rows } = await client.query<{ proved: boolean }>(
       `select snapshot = $2 and code = $3 and differences = 0

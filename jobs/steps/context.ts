@@ -61,7 +61,14 @@ export function connectAs(context: StepContext, kind: RoleKind): ReturnType<type
 
 /** Settings of a session that writes legacy rows: triggers leave their stamps alone, and what the system needs itself. */
 export async function prepareLoading(client: pg.Client, system: SystemMapping): Promise<void> {
-  for (const [name, value] of Object.entries({ 'cutover.loading': 'on', ...system.loadSettings })) {
+  await setForSession(client, { 'cutover.loading': 'on', ...system.loadSettings });
+}
+
+export async function setForSession(
+  client: pg.Client,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
     await client.query('select set_config($1, $2, false)', [name, value]);
   }
 }

@@ -1,5 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
-import { basename, extname, join, relative, sep } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import type pg from 'pg';
 import { Differences } from '../engine/differences.ts';
 import {
@@ -29,6 +29,7 @@ import { shareTarget } from '../engine/hold.ts';
 import type { JsonLayout, SystemMapping, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
+import { filesBelow } from '../sources/files-below.ts';
 import { collectionFiles, unreadFiles } from '../sources/json-layout.ts';
 import { LeftOutMembers } from '../sources/left-out.ts';
 import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
@@ -322,17 +323,6 @@ function tellOpaque(remarks: string[], layout: JsonLayout, entity: string, store
   if (never.length === 0) return;
   const what = `${never.length} ${never.length === 1 ? 'file' : 'files'} of ${entity}`;
   remarks.push(`${what} whose content was never stored: they are in the snapshot`);
-}
-
-/** Names of all files, with `/` between folders. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'));
 }
 
 /** SQLite locators end with the rowid: `ohlcv_data rowid 17`. */

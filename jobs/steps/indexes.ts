@@ -1,6 +1,6 @@
 import { CutoverError } from '../errors.ts';
 import { afterLoad } from '../sql.ts';
-import { asRole, type StepContext } from './context.ts';
+import { asRole, type StepContext, setForSession } from './context.ts';
 import { editionOf } from './schema.ts';
 
 /** What is made after the load: indexes, statistics, compression, aggregates. May be repeated at any time. */
@@ -8,9 +8,7 @@ export async function indexes(context: StepContext): Promise<void> {
   const { system, dryRun } = context;
   if (dryRun) return;
   await asRole(context, 'owner', async (client) => {
-    for (const [name, value] of Object.entries(system.indexSettings ?? {})) {
-      await client.query('select set_config($1, $2, false)', [name, value]);
-    }
+    await setForSession(client, system.indexSettings);
     const edition = await editionOf(client);
     for (const { file, statement } of await afterLoad(system.name, edition)) {
       try {

@@ -2,10 +2,10 @@ import { batches } from '../engine/batches.ts';
 import { Parents } from '../engine/parents.ts';
 import type { OpenStore } from '../engine/store.ts';
 import { tableReport } from '../report.ts';
+import { matchesAny } from '../sources/file-pattern.ts';
 import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
 import { parseJsonFile } from '../sources/json-stream.ts';
 import { JsonObject } from '../sources/json-value.ts';
-import { isNamed } from '../sources/sqlite-tables.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
 import { type StepContext, withStore } from './context.ts';
 import { mib } from './preflight.ts';
@@ -41,7 +41,7 @@ export async function inspect(context: StepContext): Promise<void> {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
     const notSource = system.source.kind === 'sqlite' ? Object.keys(system.source.notSource ?? {}) : [];
     for (const table of open.sqlite?.tables().keys() ?? []) {
-      if (!entities.has(table) && !isNamed(table, notSource))
+      if (!entities.has(table) && !matchesAny(notSource, table))
         report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
     report.remarks.push(...(await unreadMembers(open.files ?? {})));

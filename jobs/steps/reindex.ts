@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ident } from '../database.ts';
 import { shareTarget } from '../engine/hold.ts';
-import { asRole, connectAs, type StepContext } from './context.ts';
+import { asRole, connectAs, type StepContext, setForSession } from './context.ts';
 
 /** What a rebuild that was cut short leaves: an invalid copy beside the index. */
 const LEFT_OVER = '_cc(new|old)[0-9]*$';
@@ -18,8 +18,7 @@ export async function reindex(context: StepContext): Promise<void> {
     // A load would wait for every index, and each rebuild for every batch.
     await shareTarget(guard);
     await asRole(context, 'owner', async (client) => {
-      for (const [name, value] of Object.entries(system.indexSettings ?? {}))
-        await client.query('select set_config($1, $2, false)', [name, value]);
+      await setForSession(client, system.indexSettings);
       const tables = system.tables.map(({ table }) => `public.${ident(table)}`);
       for (const index of await indexesOf(client, tables, `i.relname ~ '${LEFT_OVER}' and not indisvalid`)) {
         await client.query(`drop index concurrently ${index}`);

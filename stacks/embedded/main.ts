@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { makeProgram, runFor, runProgram, tell } from '../../jobs/command-line.ts';
+import { makeProgram, runFor, runProgram, STEPS, tell } from '../../jobs/command-line.ts';
 import {
   budgetsOf,
   type CommonOptions,
@@ -17,7 +17,6 @@ import { PLAN, type PlannedStep } from '../../jobs/plan.ts';
 import { formatConnections, withoutPasswords } from '../../jobs/print.ts';
 import { checkRedis } from '../../jobs/redis.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
-import { cleanup } from '../../jobs/steps/cleanup.ts';
 import { storeOf, systemsNamed } from '../../jobs/systems/index.ts';
 import { down, up } from './index.ts';
 
@@ -25,25 +24,25 @@ const SAMPLE = fileURLToPath(new URL('../../test/legacy', import.meta.url));
 
 type LocalOptions = CommonOptions & { showSecrets?: boolean };
 
-const planned = (...names: string[]) => PLAN.filter((step) => names.includes(step.name));
+const stepsNamed = (...names: string[]) => STEPS.filter((step) => names.includes(step.name));
 
 /** The stages that lightning-talk's migration plan names. */
 const STAGES: readonly { name: string; what: string; steps: readonly PlannedStep[] }[] = [
   {
     name: 'prepare',
     what: 'Start the servers, look at the legacy stores, take the snapshots, make databases, roles and tables',
-    steps: planned('inspect', 'backup', 'preflight', 'provision', 'schema'),
+    steps: stepsNamed('inspect', 'backup', 'preflight', 'provision', 'schema'),
   },
   {
     name: 'execute',
     what: 'Load the snapshots and build the indexes',
-    steps: planned('load', 'index'),
+    steps: stepsNamed('load', 'index'),
   },
-  { name: 'verify', what: 'Compare every field of every row', steps: planned('verify') },
+  { name: 'verify', what: 'Compare every field of every row', steps: stepsNamed('verify') },
   {
     name: 'cleanup',
     what: 'Remove older snapshots and dumps once the current ones are proved; never a legacy file',
-    steps: [{ name: 'cleanup', what: '', after: [], run: cleanup }],
+    steps: stepsNamed('cleanup'),
   },
 ];
 

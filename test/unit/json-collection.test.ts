@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { type CollectionFile, JsonCollection } from '../../jobs/sources/json-col
 import type { FileShape } from '../../jobs/sources/json-layout.ts';
 import { JsonNumber } from '../../jobs/sources/json-value.ts';
 import type { Place, SourceRecord } from '../../jobs/sources/source.ts';
+import { writtenFile } from '../records.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -22,8 +23,11 @@ async function file(
 ): Promise<CollectionFile> {
   const path = join(folder, `${n++}.json`);
   const isBytes = typeof content === 'string' || Buffer.isBuffer(content);
-  await writeFile(path, isBytes ? content : JSON.stringify(content, null, 2));
-  return { ...shape, path, name };
+  return {
+    ...shape,
+    name,
+    ...(await writtenFile(path, isBytes ? content : JSON.stringify(content, null, 2))),
+  };
 }
 
 type Found = SourceRecord & { place: Place };

@@ -160,7 +160,7 @@ describe('a store all over a folder', () => {
     folder: '.',
     skip: ['old'],
     refused: { '**/*secret*': 'it holds passwords' },
-    notSource: { '**/*.wav': 'a recording' },
+    around: { '**/*.wav': 'a recording' },
     collections: { notes: { files: ['**/notes/*.json'] } },
     database: { name: 'things-db', tables: { notes: ['id'] } },
   };

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseJson } from '../../jobs/sources/json-parse.ts';
 import { differenceOf, readTwice } from '../../jobs/sources/second-reader.ts';
+import { writtenFile } from '../records.ts';
 
 describe('second reader', () => {
   let folder: string;
@@ -14,8 +15,7 @@ describe('second reader', () => {
 
   const file = async (text: string) => {
     const path = join(folder, 'a.json');
-    await writeFile(path, text);
-    return [{ path, name: 'a.json' }];
+    return [{ name: 'a.json', ...(await writtenFile(path, text)) }];
   };
 
   it('agrees on documents, with tokens that only Python writes, inside and outside strings', async () => {
@@ -30,8 +30,8 @@ describe('second reader', () => {
 
   it('has nothing to say of a document that our reader refuses: it is in quarantine', async () => {
     const path = join(folder, 'b.json');
-    await writeFile(path, Buffer.from([0x7b, 0x22, 0x83, 0x81, 0x22, 0x3a, 0x31, 0x7d]));
-    const file = { path, name: 'b.json', records: 'document' } as const;
+    const notUtf8 = Buffer.from([0x7b, 0x22, 0x83, 0x81, 0x22, 0x3a, 0x31, 0x7d]);
+    const file = { name: 'b.json', records: 'document', ...(await writtenFile(path, notUtf8)) } as const;
     expect(await readTwice([file])).toEqual({ ok: true, ours: '0 documents', theirs: '0 documents' });
   });
 

@@ -10,7 +10,7 @@ import { random } from '../../jobs/sample/random.ts';
 import { JsonCollection } from '../../jobs/sources/json-collection.ts';
 import { JsonNumber } from '../../jobs/sources/json-value.ts';
 import type { EntityReader, SourceRecord } from '../../jobs/sources/source.ts';
-import { mappingOf } from '../records.ts';
+import { mappingOf, writtenFile } from '../records.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -21,8 +21,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 let n = 0;
 async function collection(content: unknown, partsOr?: string): Promise<JsonCollection> {
   const file = join(folder, `things${n++}.json`);
-  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
-  return new JsonCollection('things', [{ path: file, name: basename(file), partsOr }]);
+  const written = await writtenFile(
+    file,
+    typeof content === 'string' ? content : JSON.stringify(content, null, 2),
+  );
+  return new JsonCollection('things', [{ ...written, name: basename(file), partsOr }]);
 }
 
 async function all(reader: EntityReader, from = 0): Promise<SourceRecord[]> {

@@ -24,7 +24,7 @@ describe.each(SYSTEMS.map((system) => [system.name, system] as const))(
               // A table of the living database is named once, without its file in the snapshot.
               collection.files.filter((file) => !file.startsWith(`${source.database?.name}/`)),
             ),
-            ...Object.keys(source.notSource ?? {}),
+            ...Object.keys(source.around ?? {}),
             ...Object.keys(source.refused ?? {}),
             ...(source.database ? [source.database.name, ...Object.keys(source.database.tables)] : []),
           ];

@@ -41,7 +41,7 @@ export const harca: SystemMapping = {
     refused: {
       '**/*.{sh,js,mjs,cjs,ts,py,ps1}': 'a program; one beside the dump has a password of the database',
     },
-    notSource: {
+    around: {
       '**/stats.json': 'counters of one run of the cache',
       '**/.DS_Store': 'a note of the file manager',
       '**/.last_update': 'when the documents were indexed last',

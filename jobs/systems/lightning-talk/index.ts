@@ -262,7 +262,7 @@ export const lightningTalk: SystemMapping = {
     root: 'landmark',
     folder: 'server/data',
     skip: ['backups'],
-    notSource: {
+    around: {
       '**/history/*.json': 'an earlier version of a file, or an export of the parallel variant on DynamoDB',
     },
     // The first five are there from the application's first start; the others came in July 2025.

@@ -24,7 +24,7 @@ export const layout: JsonLayout = {
     '**/email_config.json': 'R17: it may hold the password of a mail server',
     '**/notification_config.json': 'R17: it may hold credentials',
   },
-  notSource: {
+  around: {
     '**/*.wav': 'speech that was generated, and is made again when it is asked for',
   },
   collections: {
