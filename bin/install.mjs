@@ -6,19 +6,25 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = `${root}/node_modules/.installed`;
 
-/** Runs `npm ci` when node_modules is missing or of another lockfile. */
-export async function ensureInstalled() {
+/**
+ * Runs `npm ci` when node_modules is missing, of another lockfile, or lacks what is wanted.
+ * @param {'jobs' | 'all'} wanted packages that a migration needs; or those of the tests and of the Pulumi program too,
+ *   which are three times as much
+ */
+export async function ensureInstalled(wanted = 'jobs') {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
     console.error(`error: Node ${process.versions.node} is too old\nfix: install Node 20.19 or later`);
     process.exit(5);
   }
-  const wanted = createHash('sha256')
+  const lockfile = createHash('sha256')
     .update(readFileSync(`${root}/package-lock.json`))
     .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
+  if (installed === `${lockfile} all` || installed === `${lockfile} ${wanted}`) return;
   console.error('Installing packages (npm ci) …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const omit = wanted === 'jobs' ? ['--omit=dev'] : [];
+  const { status } = spawnSync('npm', ['ci', ...omit, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
@@ -26,5 +32,5 @@ export async function ensureInstalled() {
     console.error('error: npm ci failed\nfix: see its message above; the npm registry must be reachable');
     process.exit(5);
   }
-  writeFileSync(stamp, wanted);
+  writeFileSync(stamp, `${lockfile} ${wanted}`);
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from './install.mjs';
 
-await ensureInstalled();
+await ensureInstalled('all');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = (program, ...args) =>
   spawnSync(process.execPath, [join(root, 'node_modules', program), ...args], { cwd: root, stdio: 'inherit' })

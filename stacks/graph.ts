@@ -1,0 +1,115 @@
+import * as pulumi from '@pulumi/pulumi';
+import { deserializeProperties } from '@pulumi/pulumi/runtime/rpc.js';
+
+/** A resource as a program registers it. Secrets are masked; what only a provider knows reads `<type of the resource name property>`. */
+export interface GraphNode {
+  readonly type: string;
+  readonly name: string;
+  /** `type name` of the parent; none for what stands below the stack itself. */
+  readonly parent?: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** `type name` of the resources that must be there first: `dependsOn`, and those whose outputs are inputs here. */
+  readonly dependsOn: readonly string[];
+  readonly protect?: boolean;
+  readonly retainOnDelete?: boolean;
+  readonly ignoreChanges?: readonly string[];
+  readonly replacementTrigger?: unknown;
+  readonly deleteBeforeReplace?: boolean;
+  /** Name of an existing resource that is read, not made. */
+  readonly reads?: string;
+}
+
+/** What providers would answer beyond the inputs, for a graph that is made without them. */
+export type Answers = (type: string, name: string, inputs: Record<string, any>) => Record<string, unknown>;
+
+export const SECRET = '[secret]';
+
+const label = (urn: string) => {
+  const [, , types, name] = urn.split('::');
+  return `${types!.split('$').pop()} ${name}`;
+};
+
+/**
+ * Runs a program against no engine and no provider, and gives what it registers, sorted by type and name.
+ * What it throws is thrown here.
+ * @param config keys with their namespace (`cutover:platform`), objects as JSON
+ */
+export async function graphOf<T>(
+  program: () => T | Promise<T>,
+  options: {
+    readonly stack: string;
+    readonly config?: Readonly<Record<string, string>>;
+    readonly secretConfig?: readonly string[];
+    /** As in a preview: ids and answers of providers are unknown. */
+    readonly preview?: boolean;
+    readonly answers?: Answers;
+  },
+): Promise<{ nodes: GraphNode[]; outputs: Awaited<T> }> {
+  const nodes: GraphNode[] = [];
+  const answers = options.answers ?? (() => ({}));
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ name, type, inputs, id }) => ({
+        id: id ?? `${name}-id`,
+        state: { ...inputs, ...answers(type, name, inputs) },
+      }),
+      call: ({ token, inputs }) => ({ ...inputs, ...answers(token, '', inputs) }),
+    },
+    'cutover',
+    options.stack,
+    options.preview ?? false,
+  );
+  pulumi.runtime.setAllConfig({ ...options.config }, [...(options.secretConfig ?? [])]);
+  const monitor = pulumi.runtime.getMonitor() as any;
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request: any, ...rest: unknown[]) => {
+    nodes.push(nodeOf(request));
+    return register(request, ...rest);
+  };
+  const read = monitor.readResource.bind(monitor);
+  monitor.readResource = (request: any, ...rest: unknown[]) => {
+    nodes.push({ ...nodeOf(request), reads: request.getId() });
+    return read(request, ...rest);
+  };
+  let outputs: Awaited<T> | undefined;
+  await pulumi.runtime.runInPulumiStack(async () => {
+    outputs = await program();
+    return {};
+  });
+  await pulumi.runtime.disconnect();
+  nodes.sort((a, b) => (`${a.type} ${a.name}` < `${b.type} ${b.name}` ? -1 : 1));
+  return { nodes: nodes.filter(({ type }) => type !== 'pulumi:pulumi:Stack'), outputs: outputs! };
+}
+
+function nodeOf(request: any): GraphNode {
+  const parent = request.getParent();
+  const optional = {
+    protect: request.getProtect?.() || undefined,
+    retainOnDelete: request.getRetainondelete?.() || undefined,
+    deleteBeforeReplace: request.getDeletebeforereplace?.() || undefined,
+  };
+  const ignored = request.getIgnorechangesList?.() ?? [];
+  const trigger = request.getReplacementTrigger?.()?.toJavaScript();
+  return {
+    type: request.getType(),
+    name: request.getName(),
+    ...(parent && !parent.includes('pulumi:pulumi:Stack::') ? { parent: label(parent) } : {}),
+    inputs: plain(deserializeProperties((request.getObject ?? request.getProperties).call(request))) as any,
+    dependsOn: [...new Set<string>(request.getDependenciesList().map(label))].sort(),
+    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+    ...(ignored.length > 0 ? { ignoreChanges: ignored } : {}),
+    ...(trigger === undefined || trigger === null ? {} : { replacementTrigger: trigger }),
+  };
+}
+
+/** Inputs as JSON has them, sorted by key, secrets masked. */
+function plain(value: unknown): unknown {
+  if (pulumi.runtime.isRpcSecret(value)) return SECRET;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, plain(each)]),
+  );
+}

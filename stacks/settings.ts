@@ -1,0 +1,312 @@
+import { RunError } from '@pulumi/pulumi';
+import { z } from 'zod';
+import { STORES } from '../jobs/systems/index.ts';
+
+/** The phases of a migration, in their order; `rolled-back` can be reached from each. */
+export const PHASES = [
+  'prepare',
+  'load',
+  'dual-write',
+  'shadow-read',
+  'cut-over',
+  'clean',
+  'rolled-back',
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Phases in which an application reads or writes the database: nobody gets there without a proof. */
+export const GATED_PHASES: readonly Phase[] = ['dual-write', 'shadow-read', 'cut-over', 'clean'];
+
+/** Least days that backups are kept, by environment. */
+export const LEAST_RETENTION = { dev: 7, prod: 30 } as const;
+
+/** Where a legacy store lies. */
+export type Source =
+  /** The sample in the jobs' image. */
+  | { readonly kind: 'sample' }
+  /** A folder of a PersistentVolumeClaim in the stack's namespace. It is mounted read-only. */
+  | { readonly kind: 'pvc'; readonly claim: string; readonly path: string }
+  | { readonly kind: 's3'; readonly url: string };
+
+/** A name of Kubernetes: RFC 1123 label. */
+const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const QUANTITY = /^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/;
+
+const name = z.string().regex(NAME, 'is not a name of Kubernetes: lower-case letters, digits and -');
+const quantity = z.string().regex(QUANTITY, 'is not a quantity of Kubernetes, such as 20Gi');
+const digest = z
+  .string()
+  .regex(/^[^\s@]+@sha256:[0-9a-f]{64}$/, 'is not an image by its digest: REPOSITORY@sha256:…');
+const s3Url = z
+  .string()
+  .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[^?#]*)?$/, 'is not s3://BUCKET/PREFIX');
+const whole = (least: number) => z.number().int('is no whole number').min(least, `is less than ${least}`);
+
+const source = z
+  .string()
+  .refine((value) => value === 'sample' || /^(pvc|s3):\/\/./.test(value), {
+    error: 'is not sample, pvc://CLAIM/PATH or s3://BUCKET/PREFIX',
+    abort: true,
+  })
+  .transform((value, context): Source => {
+    if (value === 'sample') return { kind: 'sample' };
+    if (value.startsWith('s3://')) {
+      if (s3Url.safeParse(value).success) return { kind: 's3', url: value };
+      context.addIssue('is not s3://BUCKET/PREFIX');
+      return z.NEVER;
+    }
+    const [claim = '', ...path] = value.slice('pvc://'.length).split('/');
+    if (NAME.test(claim) && !path.includes('..')) return { kind: 'pvc', claim, path: path.join('/') };
+    context.addIssue('is not pvc://CLAIM/PATH');
+    return z.NEVER;
+  });
+
+const system = z.strictObject({
+  source,
+  /** A greater one says: take a new snapshot. A program can't hash what lies on a volume or in S3. */
+  sourceGeneration: whole(1).default(1),
+  phase: z.enum(PHASES).default('prepare'),
+  /** Records in quarantine that the gate tolerates. */
+  quarantineBudget: whole(0).default(0),
+  /** false: loads without a proof, which ends at the phase `load`. */
+  verify: z.boolean().default(true),
+  /** Room for snapshots and dumps. */
+  storage: quantity.default('5Gi'),
+});
+
+/** Access to an object store from outside AWS. */
+const objectStore = z.strictObject({
+  url: s3Url,
+  /** Default: AWS S3. */
+  endpoint: z.url({ protocol: /^https$/, error: 'is not an https:// URL' }).optional(),
+  region: z.string().min(1).optional(),
+  /** Secret in the namespace with the keys `access-key-id` and `secret-access-key`; none where the pods' role is enough. */
+  credentialsSecret: name.optional(),
+});
+export type ObjectStore = z.infer<typeof objectStore>;
+
+const databaseCluster = (storage: string) =>
+  z.strictObject({
+    instances: whole(2).default(2),
+    storage: quantity.default(storage),
+    cpu: quantity.default('1'),
+    memory: quantity.default('2Gi'),
+  });
+
+const kubernetes = z.strictObject({
+  /** Context of the kubeconfig; default: the current one. */
+  context: z.string().min(1).optional(),
+  storageClass: name.optional(),
+  /** CloudNativePG and cert-manager: `install` their Helm charts, or `present` on the cluster already. */
+  operators: z.enum(['install', 'present']).default('install'),
+  postgres: databaseCluster('20Gi').prefault({}),
+  timescale: databaseCluster('20Gi').extend({ image: digest.optional() }).prefault({}),
+  redis: z.strictObject({ storage: quantity.default('2Gi'), memory: quantity.default('512Mi') }).prefault({}),
+  backups: z
+    .strictObject({ objectStore: objectStore.optional(), retentionDays: whole(0).optional() })
+    .prefault({}),
+});
+
+const subnet = z.string().regex(/^subnet-[0-9a-z]+$/, 'is not the id of a subnet');
+
+const aws = z.strictObject({
+  /** Stack with the outputs vpcId, privateSubnetIds, clusterSecurityGroupId, oidcProviderArn, oidcProviderUrl. */
+  networkStack: z.string().min(1).optional(),
+  network: z
+    .strictObject({
+      vpcId: z.string().regex(/^vpc-[0-9a-z]+$/, 'is not the id of a VPC'),
+      privateSubnetIds: z.array(subnet).min(2, 'has fewer than 2 subnets, which Multi-AZ needs'),
+      /** Security group of the cluster's nodes: the only one that reaches the databases. */
+      clusterSecurityGroupId: z.string().regex(/^sg-[0-9a-z]+$/, 'is not the id of a security group'),
+      /** The cluster's OIDC provider, for IAM roles of service accounts. */
+      oidcProviderArn: z
+        .string()
+        .regex(/^arn:aws[a-z-]*:iam::\d{12}:oidc-provider\/.+/, 'is not the ARN of an OIDC provider'),
+      oidcProviderUrl: z.string().regex(/^(https:\/\/)?[^/\s]+\/.+/, "is not the provider's URL"),
+    })
+    .optional(),
+  postgres: z
+    .strictObject({
+      instanceClass: z.string().regex(/^db\./, 'is not a class such as db.m7g.large').default('db.m7g.large'),
+      storageGiB: whole(20).default(100),
+      replicas: whole(1).default(1),
+    })
+    .prefault({}),
+  redis: z
+    .strictObject({
+      nodeType: z
+        .string()
+        .regex(/^cache\./, 'is not a type such as cache.t4g.small')
+        .default('cache.t4g.small'),
+      shards: whole(3).default(3),
+      replicasPerShard: whole(1).default(1),
+      /** A greater one makes a new token. */
+      tokenGeneration: whole(1).default(1),
+      /** How ElastiCache takes it: SET replaces what was there, ROTATE also goes on accepting the one before. */
+      tokenStrategy: z.enum(['SET', 'ROTATE']).default('SET'),
+    })
+    .prefault({}),
+  timescale: z.enum(['kubernetes', 'rds']).default('kubernetes'),
+  backups: z.strictObject({ retentionDays: whole(0).optional() }).prefault({}),
+  alarmEmail: z.email('is not an e-mail address').optional(),
+});
+
+const postgresUrl = z.string().refine(
+  (value) => {
+    if (!/^postgres(ql)?:\/\/[^/]/.test(value) || !URL.canParse(value)) return false;
+    const { username, password } = new URL(value);
+    return username !== '' && password !== '';
+  },
+  // The value is not repeated: it has a password.
+  { error: 'is not postgresql://USER:PASSWORD@HOST:PORT/DATABASE' },
+);
+const pem = z.string().includes('-----BEGIN CERTIFICATE-----', { error: 'is not a certificate in PEM form' });
+const externalServer = z.strictObject({ url: postgresUrl, ca: pem });
+
+const external = z.strictObject({
+  context: z.string().min(1).optional(),
+  storageClass: name.optional(),
+  postgres: externalServer,
+  replica: externalServer.optional(),
+  timescale: externalServer.optional(),
+  redis: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^rediss:\/\/[^/@\s]+:[^/@\s]+@[^/\s]+$/, 'is not rediss://USER:PASSWORD@HOST:PORT'),
+      ca: pem.optional(),
+    })
+    .optional(),
+  /** Days that its owner keeps backups; only said in the outputs. */
+  archive: objectStore.optional(),
+});
+
+const settings = z
+  .strictObject({
+    platform: z.enum(['kubernetes', 'aws', 'external']),
+    environment: z.enum(['dev', 'prod']).default('dev'),
+    namespace: name.default('cutover'),
+    /** Image of the jobs by its digest; CI gives it. */
+    image: digest.optional(),
+    /** Repository that the image is built for and pushed to, where none is given. */
+    imageRepository: z
+      .string()
+      .regex(/^[^\s@]+$/, 'is not a repository')
+      .optional(),
+    /** false: `pulumi destroy` may delete what holds data. */
+    protect: z.boolean().default(true),
+    systems: z.partialRecord(z.enum(STORES as [string, ...string[]]), system),
+    kubernetes: kubernetes.prefault({}),
+    aws: aws.prefault({}),
+    external: external.optional(),
+    /** Object store that the snapshots are also put into; on aws, the platform makes one. */
+    archive: objectStore.optional(),
+  })
+  .superRefine((all, context) => {
+    const wrong = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message });
+    if (all.image === undefined && all.imageRepository === undefined)
+      wrong(['image'], 'is missing: give an image by its digest, or imageRepository to build one');
+    if (all.image !== undefined && all.imageRepository !== undefined)
+      wrong(['imageRepository'], 'is given beside image: one of them decides what runs');
+    if (Object.keys(all.systems).length === 0) wrong(['systems'], 'names no system');
+    for (const [name, each] of Object.entries(all.systems)) {
+      if (each === undefined) continue;
+      if (!each.verify && GATED_PHASES.includes(each.phase))
+        wrong(
+          ['systems', name, 'verify'],
+          `is false in phase ${each.phase}: no application gets data that was not proved`,
+        );
+      if (all.environment === 'prod' && each.source.kind === 'sample')
+        wrong(['systems', name, 'source'], 'is the sample, in prod');
+    }
+    if (all.platform === 'aws') {
+      const { aws } = all;
+      if ((aws.network === undefined) === (aws.networkStack === undefined))
+        wrong(['aws', 'network'], 'or aws.networkStack must be given, and not both');
+      if (aws.timescale === 'rds')
+        wrong(
+          ['aws', 'timescale'],
+          'is rds, which has no TimescaleDB: use kubernetes, the cluster of the jobs',
+        );
+      if (aws.redis.tokenStrategy === 'ROTATE' && aws.redis.tokenGeneration === 1)
+        wrong(
+          ['aws', 'redis', 'tokenStrategy'],
+          'is ROTATE for the first token, which would leave the way without a token open: use SET',
+        );
+    }
+    if (all.platform === 'external' && all.external === undefined)
+      wrong(['external'], 'is missing: the servers of platform external');
+    if (all.platform !== 'external') {
+      const least = LEAST_RETENTION[all.environment];
+      const platforms = all.platform === 'aws' ? (['aws', 'kubernetes'] as const) : (['kubernetes'] as const);
+      for (const platform of platforms) {
+        const days = all[platform].backups.retentionDays;
+        if (days !== undefined && days < least)
+          wrong(
+            [platform, 'backups', 'retentionDays'],
+            `is ${days}; in ${all.environment} it is at least ${least}`,
+          );
+      }
+      if (all.environment === 'prod' && all.platform === 'kubernetes' && !all.kubernetes.backups.objectStore)
+        wrong(
+          ['kubernetes', 'backups', 'objectStore'],
+          'is missing: in prod, backups lie outside the cluster',
+        );
+    }
+  });
+
+type Parsed = z.infer<typeof settings>;
+export type SystemSettings = Readonly<z.infer<typeof system>>;
+export type KubernetesSettings = Parsed['kubernetes'];
+export type AwsSettings = Parsed['aws'];
+export type ExternalSettings = NonNullable<Parsed['external']>;
+/** What a stack's config says, checked, with every default. It holds the passwords of `external` in clear. */
+export type Settings = Readonly<Parsed>;
+
+/** Every mistake in a stack's config, each with the path of its key. */
+export class SettingsError extends RunError {
+  constructor(readonly mistakes: readonly { readonly path: string; readonly message: string }[]) {
+    const lines = mistakes.map(({ path, message }) => `  cutover:${path} ${message}`);
+    super(
+      `The stack's config has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${lines.join('\n')}`,
+    );
+  }
+}
+
+/**
+ * Checks a stack's config and adds the defaults.
+ * @param config keys without the project's name, objects as objects
+ * @throws SettingsError with all mistakes at once
+ */
+export function parseSettings(config: Readonly<Record<string, unknown>>): Settings {
+  const result = settings.safeParse(config, { reportInput: true });
+  if (result.success) return freeze(result.data);
+  throw new SettingsError(result.error.issues.flatMap(mistakesOf));
+}
+
+function mistakesOf(issue: z.core.$ZodIssue): { path: string; message: string }[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'is not known' }));
+  const at = path.join('.');
+  if (issue.code === 'invalid_type') {
+    const message =
+      issue.input === undefined
+        ? `is missing: a value of type ${issue.expected}`
+        : `is not of type ${issue.expected}`;
+    return [{ path: at, message }];
+  }
+  if (issue.code === 'invalid_value')
+    return [{ path: at, message: `is not one of ${issue.values.join(', ')}` }];
+  if (issue.code === 'invalid_key') return [{ path: at, message: `is not one of ${STORES.join(', ')}` }];
+  return [{ path: at, message: issue.message }];
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const each of Object.values(value)) freeze(each);
+    Object.freeze(value);
+  }
+  return value;
+}
