@@ -61,3 +61,11 @@ export const PLAN: readonly PlannedStep[] = [
     run: async (context: StepContext) => void (await verify(context)),
   },
 ];
+
+export type JobName = 'provision' | 'backup' | 'load' | 'verify';
+export const JOBS: readonly { name: JobName; after: readonly JobName[] }[] = [
+  { name: 'provision', after: [] },
+  { name: 'backup', after: ['provision'] },
+  { name: 'load', after: ['provision', 'backup'] },
+  { name: 'verify', after: ['load'] },
+];

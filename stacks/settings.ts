@@ -74,7 +74,7 @@ const system = z.strictObject({
   storage: quantity.default('5Gi'),
 });
 
-/** Access to an object store from outside AWS. */
+/** Where CloudNativePG puts base backups and write-ahead log. */
 const objectStore = z.strictObject({
   url: s3Url,
   /** Default: AWS S3. */
@@ -177,8 +177,6 @@ const external = z.strictObject({
       ca: pem.optional(),
     })
     .optional(),
-  /** Days that its owner keeps backups; only said in the outputs. */
-  archive: objectStore.optional(),
 });
 
 const settings = z
@@ -186,6 +184,8 @@ const settings = z
     platform: z.enum(['kubernetes', 'aws', 'external']),
     environment: z.enum(['dev', 'prod']).default('dev'),
     namespace: name.default('cutover'),
+    /** false: the namespace is there already, for instance with the volume of a source. */
+    createNamespace: z.boolean().default(true),
     /** Image of the jobs by its digest; CI gives it. */
     image: digest.optional(),
     /** Repository that the image is built for and pushed to, where none is given. */
@@ -199,8 +199,17 @@ const settings = z
     kubernetes: kubernetes.prefault({}),
     aws: aws.prefault({}),
     external: external.optional(),
-    /** Object store that the snapshots are also put into; on aws, the platform makes one. */
-    archive: objectStore.optional(),
+    /** Where the snapshots are also put; on aws, the platform makes a bucket. */
+    archive: s3Url.optional(),
+    /** How jobs reach S3; default: AWS, with the role of their service account. */
+    s3: z
+      .strictObject({
+        endpoint: z.url({ protocol: /^https$/, error: 'is not an https:// URL' }).optional(),
+        region: z.string().min(1).optional(),
+        /** Secret in the namespace whose key `credentials` is a credentials file of AWS. */
+        credentialsSecret: name.optional(),
+      })
+      .prefault({}),
   })
   .superRefine((all, context) => {
     const wrong = (path: (string | number)[], message: string) =>

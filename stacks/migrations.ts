@@ -1,0 +1,317 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as k8s from '@pulumi/kubernetes';
+import * as pulumi from '@pulumi/pulumi';
+import type { RoleKind } from '../jobs/database.ts';
+import type { SystemMapping } from '../jobs/engine/mapping.ts';
+import { JOBS, type JobName } from '../jobs/plan.ts';
+import { SYSTEMS, storeOf } from '../jobs/systems/index.ts';
+import { Binding } from './bindings.ts';
+import { Maintenance } from './maintenance.ts';
+import { MigrationJob } from './migration-job.ts';
+import { type JobSet, PHASE_RULES } from './phases.ts';
+import type { Platform } from './platform.ts';
+import { PLATFORM_FOLDER, PlatformFolder } from './platform-folder.ts';
+import type { JobPodArgs } from './pods.ts';
+import { Roles } from './roles.ts';
+import type { Settings, SystemSettings } from './settings.ts';
+import { Verification } from './verification.ts';
+
+const HOME = '/var/lib/cutover';
+const S3_CREDENTIALS = '/run/cutover/s3';
+const SAMPLE = '/app/test/legacy';
+const SQL = fileURLToPath(new URL('../sql', import.meta.url));
+
+/** Jobs of a store in each phase; `provision` is for all stores and stands before them. */
+const JOBS_OF: Readonly<Record<JobSet, readonly JobName[]>> = {
+  none: [],
+  backup: ['backup'],
+  repeatable: ['backup', 'load', 'verify'],
+  final: ['backup', 'load', 'verify'],
+};
+
+/** The database roles that each job logs in with; an administrator's login is given to the first two alone. */
+const ROLES_OF: Readonly<Record<JobName, readonly RoleKind[]>> = {
+  provision: ['owner', 'migrator', 'verifier', 'readonly', 'readwrite', 'admin'],
+  backup: [],
+  load: ['owner', 'migrator', 'verifier'],
+  verify: ['verifier'],
+};
+
+export interface MigrationsArgs {
+  readonly namespace: pulumi.Input<string>;
+  readonly platform: Platform;
+  /** Image of the jobs, by its digest. */
+  readonly image: pulumi.Input<string>;
+  readonly settings: Settings;
+}
+
+/** What a reviewer reads of one store. */
+export interface StoreOutputs {
+  readonly phase: string;
+  readonly sourceGeneration: number;
+  /** What the last verification published; why there is none, where there is none. */
+  readonly verification: pulumi.Output<Record<string, string>>;
+}
+
+/** One store's way: its roles, volumes, jobs in the plan's order, and the binding after its gate. */
+interface Store {
+  readonly name: string;
+  readonly systems: readonly SystemMapping[];
+  readonly settings: SystemSettings;
+  readonly roles: Roles;
+}
+
+/**
+ * The plan as Kubernetes Jobs: `provision` once, then every store by itself, side by side, and behind each the binding that
+ * its applications read.
+ */
+export class Migrations extends pulumi.ComponentResource {
+  readonly roles: Readonly<Record<string, Roles>>;
+  readonly outputs: Readonly<Record<string, StoreOutputs>>;
+  readonly #folder: PlatformFolder;
+  readonly #administrator: k8s.core.v1.ServiceAccount;
+  readonly #plain: k8s.core.v1.ServiceAccount;
+
+  constructor(
+    private readonly name: string,
+    private readonly args: MigrationsArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super('cutover:jobs:Migrations', name, {}, opts);
+    const { namespace, platform, settings } = args;
+    this.#folder = new PlatformFolder('platform', { namespace, platform }, { parent: this });
+    const account = (name: string, annotations = {}) =>
+      new k8s.core.v1.ServiceAccount(
+        name,
+        { metadata: { name, namespace, annotations }, automountServiceAccountToken: false },
+        { parent: this },
+      );
+    // What may reach secrets and object stores outside the cluster, apart from what only reaches databases.
+    this.#administrator = account('cutover-administrator', platform.serviceAccountAnnotations);
+    this.#plain = account('cutover-job');
+    this.#closePods();
+    const stores: Store[] = Object.entries(settings.systems).map(([name, system]) => {
+      const systems = SYSTEMS.filter((each) => storeOf(each) === name);
+      const roles = new Roles(`${name}-roles`, { namespace, systems }, { parent: this });
+      return { name, systems, settings: system!, roles };
+    });
+    this.roles = Object.fromEntries(stores.map(({ name, roles }) => [name, roles]));
+    const provision = this.#provision(stores);
+    this.outputs = Object.fromEntries(stores.map((store) => [store.name, this.#migrate(store, provision)]));
+    this.registerOutputs({});
+  }
+
+  /** Nobody connects to a job. */
+  #closePods(): void {
+    new k8s.networking.v1.NetworkPolicy(
+      `${this.name}-closed`,
+      {
+        metadata: { name: 'cutover-jobs', namespace: this.args.namespace },
+        spec: { podSelector: { matchLabels: { 'cutover.dev/role': 'job' } }, policyTypes: ['Ingress'] },
+      },
+      { parent: this },
+    );
+  }
+
+  #provision(stores: readonly Store[]): MigrationJob {
+    const pod = this.#pod('provision', stores, [
+      { mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } },
+    ]);
+    return new MigrationJob(
+      'provision',
+      {
+        namespace: this.args.namespace,
+        pod,
+        labels: { 'cutover.dev/job': 'provision' },
+        trigger: { sql: sqlDigest(stores.flatMap(({ systems }) => systems)) },
+        deadlineSeconds: 1800,
+      },
+      { parent: this, dependsOn: [...this.args.platform.ready] },
+    );
+  }
+
+  #migrate(store: Store, provision: MigrationJob): StoreOutputs {
+    const { namespace, platform } = this.args;
+    const { name, settings, systems, roles } = store;
+    const { phase, sourceGeneration } = settings;
+    const { jobs: set } = PHASE_RULES[phase];
+    const home = this.#home(store);
+    const verification = new Verification(`${name}-verification`, { namespace }, { parent: this });
+    const made = new Map<JobName, MigrationJob>([['provision', provision]]);
+    for (const job of JOBS_OF[set]) {
+      if (job === 'verify' && !settings.verify) continue;
+      const { after } = JOBS.find((each) => each.name === job)!;
+      const before = after.map((each) => made.get(each)!);
+      // A final job belongs to its generation: a greater one is another job, and nothing else makes it run again.
+      const title = set === 'final' ? `${name}-final-${sourceGeneration}-${job}` : `${name}-${job}`;
+      made.set(
+        job,
+        new MigrationJob(
+          title,
+          {
+            namespace,
+            pod: this.#storePod(job, store, home, verification),
+            labels: { 'cutover.dev/job': job, 'cutover.dev/store': name },
+            trigger: {
+              generation: sourceGeneration,
+              // A verification is as fresh as the phase that it lets in.
+              ...(job === 'verify' && { phase }),
+              sql: sqlDigest(systems),
+              // What ran before it changed what it reads. Not so provision: another store's roles are none of its own.
+              ...Object.fromEntries(
+                after.filter((each) => each !== 'provision').map((each) => [each, made.get(each)!.trigger]),
+              ),
+            },
+            once: set === 'final',
+          },
+          { parent: this, dependsOn: before },
+        ),
+      );
+    }
+    const proof = made.get('verify');
+    new Binding(`${name}-binding`, { namespace, platform, systems, roles, phase, proof }, { parent: this });
+    if (set !== 'none')
+      new Maintenance(name, { namespace, pod: this.#maintenancePod(store) }, { parent: this });
+    return {
+      phase,
+      sourceGeneration,
+      verification: proof
+        ? verification.resultOf(proof.job)
+        : pulumi.output({ result: `none in phase ${phase}` } as Record<string, string>),
+    };
+  }
+
+  /** Snapshots, dumps and reports of a store: what its jobs share. */
+  #home({ name, settings }: Store): k8s.core.v1.PersistentVolumeClaim {
+    const { platform, kubernetes, external } = this.args.settings;
+    const storageClassName = platform === 'external' ? external?.storageClass : kubernetes.storageClass;
+    return new k8s.core.v1.PersistentVolumeClaim(
+      `${name}-home`,
+      {
+        metadata: {
+          name: `${name}-home`,
+          namespace: this.args.namespace,
+          // A claim whose class waits for its first pod is not bound before that pod, which waits for the claim.
+          annotations: { 'pulumi.com/skipAwait': 'true' },
+        },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          resources: { requests: { storage: settings.storage } },
+          ...(storageClassName && { storageClassName }),
+        },
+      },
+      { parent: this, protect: this.args.settings.protect },
+    );
+  }
+
+  #storePod(
+    job: JobName,
+    store: Store,
+    home: k8s.core.v1.PersistentVolumeClaim,
+    verification: Verification,
+  ): JobPodArgs {
+    const { name, settings } = store;
+    const { source } = settings;
+    const pod = this.#pod(
+      job,
+      [store],
+      [
+        { mountPath: HOME, volume: { persistentVolumeClaim: { claimName: home.metadata.name } } },
+        ...(job === 'backup' ? this.#s3Credentials() : []),
+        ...(job === 'backup' && source.kind === 'pvc'
+          ? [
+              {
+                mountPath: '/source',
+                readOnly: true,
+                subPath: source.path,
+                volume: { persistentVolumeClaim: { claimName: source.claim, readOnly: true } },
+              },
+            ]
+          : []),
+      ],
+    );
+    const from = source.kind === 's3' ? source.url : source.kind === 'pvc' ? '/source' : `${SAMPLE}/${name}`;
+    return {
+      ...pod,
+      args: [
+        ...pod.args,
+        ...(job === 'backup' ? ['--source', `${name}=${from}`] : []),
+        '--quarantine-budget',
+        String(settings.quarantineBudget),
+      ],
+      env: {
+        ...pod.env,
+        ...(job === 'backup' && this.#s3()),
+        ...(job === 'verify' && {
+          CUTOVER_RESULT_CONFIGMAP: verification.configMap.metadata.name,
+          CUTOVER_PHASE: settings.phase,
+          CUTOVER_GENERATION: String(settings.sourceGeneration),
+        }),
+      },
+      ...(job === 'verify' && { serviceAccountName: verification.serviceAccount.metadata.name, token: true }),
+    };
+  }
+
+  /** How a job reaches S3, and where it puts the snapshots. */
+  #s3(): Record<string, pulumi.Input<string>> {
+    const { archive = this.args.platform.archive, s3 } = this.args.settings;
+    return {
+      ...(archive !== undefined && { CUTOVER_ARCHIVE: archive }),
+      ...(s3.endpoint !== undefined && { AWS_ENDPOINT_URL_S3: s3.endpoint }),
+      ...(s3.region !== undefined && { AWS_REGION: s3.region }),
+      ...(s3.credentialsSecret !== undefined && {
+        AWS_SHARED_CREDENTIALS_FILE: `${S3_CREDENTIALS}/credentials`,
+      }),
+    };
+  }
+
+  #s3Credentials(): JobPodArgs['volumes'] {
+    const { credentialsSecret } = this.args.settings.s3;
+    if (credentialsSecret === undefined) return [];
+    const secret = { secretName: credentialsSecret, defaultMode: 0o440 };
+    return [{ mountPath: S3_CREDENTIALS, readOnly: true, volume: { secret } }];
+  }
+
+  #maintenancePod(store: Store): JobPodArgs {
+    const pod = this.#pod(
+      'load',
+      [store],
+      [{ mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } }],
+    );
+    return { ...pod, args: ['--system', store.name] };
+  }
+
+  #pod(job: JobName, stores: readonly Store[], volumes: JobPodArgs['volumes']): JobPodArgs {
+    const administers = job === 'provision' || job === 'backup';
+    const projected = {
+      sources: [
+        ...this.#folder.files(administers),
+        // Without a key named, a Secret is projected whole.
+        ...(ROLES_OF[job].length > 0 ? stores.map(({ roles }) => roles.files(ROLES_OF[job])) : []),
+      ],
+      // Readable for the pod's group alone.
+      defaultMode: 0o440,
+    };
+    return {
+      image: this.args.image,
+      args: ['job', job, ...stores.flatMap(({ name }) => ['--system', name])],
+      env: { CUTOVER_HOME: HOME, CUTOVER_PLATFORM: PLATFORM_FOLDER },
+      serviceAccountName: (administers ? this.#administrator : this.#plain).metadata.name,
+      volumes: [...volumes, { mountPath: PLATFORM_FOLDER, readOnly: true, volume: { projected } }],
+    };
+  }
+}
+
+/** SHA-256 of the numbered SQL of some systems, with that of roles and ledger. */
+function sqlDigest(systems: readonly SystemMapping[]): string {
+  const hash = createHash('sha256');
+  for (const folder of ['ledger', 'roles', ...systems.map(({ name }) => name)]) {
+    const files = readdirSync(join(SQL, folder), { recursive: true, withFileTypes: true });
+    const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+    for (const path of paths.sort()) hash.update(path.slice(SQL.length)).update(readFileSync(path));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
