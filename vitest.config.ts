@@ -31,6 +31,8 @@ export default defineConfig({
     },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Against no engine; importing the providers' SDKs takes a while.
+      { test: { name: 'program', include: ['test/program/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'integration',

@@ -42,7 +42,7 @@ ok = run('typescript/bin/tsc', '--noEmit') && ok;
 // What runs beside says nothing until the others have ended.
 const [first, second] = await Promise.all([
   test('first', 'inherit', '--project=unit', '--project=integration', '--coverage'),
-  test('second', 'pipe', '--project=beside'),
+  test('second', 'pipe', '--project=program', '--project=beside'),
 ]);
 process.stdout.write(second.printed);
 ok = first.ok && second.ok && ok;

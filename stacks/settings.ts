@@ -42,24 +42,15 @@ const s3Url = z
   .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[^?#]*)?$/, 'is not s3://BUCKET/PREFIX');
 const whole = (least: number) => z.number().int('is no whole number').min(least, `is less than ${least}`);
 
-const source = z
-  .string()
-  .refine((value) => value === 'sample' || /^(pvc|s3):\/\/./.test(value), {
-    error: 'is not sample, pvc://CLAIM/PATH or s3://BUCKET/PREFIX',
-    abort: true,
-  })
-  .transform((value, context): Source => {
-    if (value === 'sample') return { kind: 'sample' };
-    if (value.startsWith('s3://')) {
-      if (s3Url.safeParse(value).success) return { kind: 's3', url: value };
-      context.addIssue('is not s3://BUCKET/PREFIX');
-      return z.NEVER;
-    }
-    const [claim = '', ...path] = value.slice('pvc://'.length).split('/');
-    if (NAME.test(claim) && !path.includes('..')) return { kind: 'pvc', claim, path: path.join('/') };
-    context.addIssue('is not pvc://CLAIM/PATH');
-    return z.NEVER;
-  });
+const source = z.string().transform((value, context): Source => {
+  if (value === 'sample') return { kind: 'sample' };
+  if (s3Url.safeParse(value).success) return { kind: 's3', url: value };
+  const [, claim, , path = ''] = /^pvc:\/\/([^/]+)(\/(.*))?$/.exec(value) ?? [];
+  if (claim !== undefined && NAME.test(claim) && !path.split('/').includes('..'))
+    return { kind: 'pvc', claim, path };
+  context.addIssue('is not sample, pvc://CLAIM/PATH or s3://BUCKET/PREFIX');
+  return z.NEVER;
+});
 
 const system = z.strictObject({
   source,
@@ -195,7 +186,13 @@ const settings = z
       .optional(),
     /** false: `pulumi destroy` may delete what holds data. */
     protect: z.boolean().default(true),
-    systems: z.partialRecord(z.enum(STORES as [string, ...string[]]), system),
+    systems: z
+      .partialRecord(z.enum(STORES as [string, ...string[]]), system)
+      .refine((systems) => Object.keys(systems).length > 0, {
+        error: 'names no system',
+        // One that is misspelt is told by its name.
+        when: ({ issues }) => issues.length === 0,
+      }),
     kubernetes: kubernetes.prefault({}),
     aws: aws.prefault({}),
     external: external.optional(),
@@ -211,59 +208,61 @@ const settings = z
       })
       .prefault({}),
   })
-  .superRefine((all, context) => {
-    const wrong = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message });
-    if (all.image === undefined && all.imageRepository === undefined)
-      wrong(['image'], 'is missing: give an image by its digest, or imageRepository to build one');
-    if (all.image !== undefined && all.imageRepository !== undefined)
-      wrong(['imageRepository'], 'is given beside image: one of them decides what runs');
-    if (Object.keys(all.systems).length === 0) wrong(['systems'], 'names no system');
-    for (const [name, each] of Object.entries(all.systems)) {
-      if (each === undefined) continue;
-      if (!each.verify && GATED_PHASES.includes(each.phase))
-        wrong(
-          ['systems', name, 'verify'],
-          `is false in phase ${each.phase}: no application gets data that was not proved`,
-        );
-      if (all.environment === 'prod' && each.source.kind === 'sample')
-        wrong(['systems', name, 'source'], 'is the sample, in prod');
-    }
-    if (all.platform === 'aws') {
-      const { aws } = all;
-      if ((aws.network === undefined) === (aws.networkStack === undefined))
-        wrong(['aws', 'network'], 'or aws.networkStack must be given, and not both');
-      if (aws.timescale === 'rds')
-        wrong(
-          ['aws', 'timescale'],
-          'is rds, which has no TimescaleDB: use kubernetes, the cluster of the jobs',
-        );
-      if (aws.redis.tokenStrategy === 'ROTATE' && aws.redis.tokenGeneration === 1)
-        wrong(
-          ['aws', 'redis', 'tokenStrategy'],
-          'is ROTATE for the first token, which would leave the way without a token open: use SET',
-        );
-    }
-    if (all.platform === 'external' && all.external === undefined)
-      wrong(['external'], 'is missing: the servers of platform external');
-    if (all.platform !== 'external') {
-      const least = LEAST_RETENTION[all.environment];
-      const platforms = all.platform === 'aws' ? (['aws', 'kubernetes'] as const) : (['kubernetes'] as const);
-      for (const platform of platforms) {
-        const days = all[platform].backups.retentionDays;
-        if (days !== undefined && days < least)
-          wrong(
-            [platform, 'backups', 'retentionDays'],
-            `is ${days}; in ${all.environment} it is at least ${least}`,
-          );
-      }
-      if (all.environment === 'prod' && all.platform === 'kubernetes' && !all.kubernetes.backups.objectStore)
-        wrong(
-          ['kubernetes', 'backups', 'objectStore'],
-          'is missing: in prod, backups lie outside the cluster',
-        );
-    }
-  });
+  // Also where some keys are wrong, so that one look tells all.
+  .superRefine(
+    (all, { addIssue }) => {
+      for (const [path, message] of contradictions(all)) addIssue({ code: 'custom', path, message });
+    },
+    { when: ({ value }) => typeof value === 'object' && value !== null },
+  );
+
+/** What no key is wrong about by itself. A key that is wrong, or missing, is told elsewhere. */
+function* contradictions(all: Partial<Parsed>): Iterable<[path: string[], message: string]> {
+  if (all.image === undefined && all.imageRepository === undefined)
+    yield [['image'], 'is missing: give an image by its digest, or imageRepository to build one'];
+  if (all.image !== undefined && all.imageRepository !== undefined)
+    yield [['imageRepository'], 'is given beside image: one of them decides what runs'];
+  for (const [name, system] of Object.entries(all.systems ?? {})) {
+    if (system?.verify === false && GATED_PHASES.includes(system.phase))
+      yield [
+        ['systems', name, 'verify'],
+        `is false in phase ${system.phase}: no application gets data that was not proved`,
+      ];
+    if (all.environment === 'prod' && system?.source?.kind === 'sample')
+      yield [['systems', name, 'source'], 'is the sample, in prod'];
+  }
+  if (all.platform === 'external' && all.external === undefined)
+    yield [['external'], 'is missing: the servers of platform external'];
+  if (all.platform === 'aws' && all.aws) yield* contradictionsOfAws(all.aws);
+  if (all.platform !== 'external') yield* contradictionsOfBackups(all);
+}
+
+function* contradictionsOfAws(aws: Partial<Parsed['aws']>): Iterable<[string[], string]> {
+  if ((aws.network === undefined) === (aws.networkStack === undefined))
+    yield [['aws', 'network'], 'or aws.networkStack must be given, and not both'];
+  if (aws.timescale === 'rds')
+    yield [
+      ['aws', 'timescale'],
+      'is rds, which has no TimescaleDB: use kubernetes, the cluster that the jobs run on',
+    ];
+  if (aws.redis?.tokenStrategy === 'ROTATE' && aws.redis.tokenGeneration === 1)
+    yield [
+      ['aws', 'redis', 'tokenStrategy'],
+      'is ROTATE for the first token, which would leave the way in without one open: use SET',
+    ];
+}
+
+function* contradictionsOfBackups(all: Partial<Parsed>): Iterable<[string[], string]> {
+  const { environment = 'dev' } = all;
+  const least = LEAST_RETENTION[environment];
+  for (const platform of ['aws', 'kubernetes'] as const) {
+    const days = all[platform]?.backups?.retentionDays;
+    if (typeof days === 'number' && days < least)
+      yield [[platform, 'backups', 'retentionDays'], `is ${days}; in ${environment} it is at least ${least}`];
+  }
+  if (environment === 'prod' && all.platform === 'kubernetes' && !all.kubernetes?.backups?.objectStore)
+    yield [['kubernetes', 'backups', 'objectStore'], 'is missing: in prod, backups lie outside the cluster'];
+}
 
 type Parsed = z.infer<typeof settings>;
 export type SystemSettings = Readonly<z.infer<typeof system>>;
@@ -295,21 +294,18 @@ export function parseSettings(config: Readonly<Record<string, unknown>>): Settin
 }
 
 function mistakesOf(issue: z.core.$ZodIssue): { path: string; message: string }[] {
-  const path = issue.path.map(String);
+  const at = issue.path.join('.');
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'is not known' }));
-  const at = path.join('.');
-  if (issue.code === 'invalid_type') {
-    const message =
-      issue.input === undefined
-        ? `is missing: a value of type ${issue.expected}`
-        : `is not of type ${issue.expected}`;
-    return [{ path: at, message }];
-  }
-  if (issue.code === 'invalid_value')
-    return [{ path: at, message: `is not one of ${issue.values.join(', ')}` }];
-  if (issue.code === 'invalid_key') return [{ path: at, message: `is not one of ${STORES.join(', ')}` }];
-  return [{ path: at, message: issue.message }];
+    return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not known' }));
+  return [{ path: at, message: messageOf(issue) }];
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  const isMissing = issue.input === undefined ? 'is missing: it is' : 'is not';
+  if (issue.code === 'invalid_type')
+    return `${isMissing} of type ${issue.expected === 'record' ? 'object' : issue.expected}`;
+  if (issue.code === 'invalid_value') return `${isMissing} one of ${issue.values.join(', ')}`;
+  return issue.message;
 }
 
 function freeze<T>(value: T): T {

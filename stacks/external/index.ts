@@ -15,7 +15,7 @@ type Server = PostgresServer & {
 /** Servers that are somebody else's: nothing of them is made here, their logins and certificates become Secrets. */
 export class ExternalPlatform extends pulumi.ComponentResource implements Platform {
   readonly postgres: Server;
-  readonly replica: Server | undefined;
+  readonly replica: PostgresServer | undefined;
   readonly timescale: Server;
   readonly redis: Platform['redis'];
   readonly backups = { postgres: 'by whoever runs the servers' };
@@ -35,22 +35,26 @@ export class ExternalPlatform extends pulumi.ComponentResource implements Platfo
       secrets.push(secret);
       return secret.metadata.name;
     };
+    const placeOf = (url: string) => {
+      const { hostname, port } = new URL(url);
+      return { host: pulumi.output(hostname), port: pulumi.output(Number(port || 5432)) };
+    };
     const postgres = (server: string, { url, ca }: ExternalSettings['postgres']): Server => {
-      const { hostname, port, username, password } = new URL(url);
+      const { username, password } = new URL(url);
       const secret = secretOf(server, {
         username: decodeURIComponent(username),
         password: decodeURIComponent(password),
         'ca.crt': ca,
       });
-      return {
-        host: pulumi.output(hostname),
-        port: pulumi.output(Number(port || 5432)),
-        authority: { secret, key: 'ca.crt' },
-        admin: { kind: 'secret', name: secret },
-      };
+      const authority = { secret, key: 'ca.crt' };
+      return { ...placeOf(url), authority, admin: { kind: 'secret', name: secret } };
     };
     this.postgres = postgres('postgres', servers.postgres);
-    this.replica = servers.replica && postgres('replica', servers.replica);
+    // Nobody administers a replica.
+    this.replica = servers.replica && {
+      ...placeOf(servers.replica.url),
+      authority: { secret: secretOf('replica', { 'ca.crt': servers.replica.ca }), key: 'ca.crt' },
+    };
     this.timescale = servers.timescale ? postgres('timescale', servers.timescale) : this.postgres;
     if (servers.redis) {
       const { hostname, port, password } = new URL(servers.redis.url);
