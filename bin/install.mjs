@@ -23,7 +23,9 @@ export async function ensureInstalled(wanted = 'jobs') {
   const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
   if (installed === `${lockfile} all` || installed === `${lockfile} ${wanted}`) return;
   console.error('Installing packages (npm ci) …');
-  const omit = wanted === 'jobs' ? ['--omit=dev'] : [];
+  // What somebody has installed is brought up to date, and not taken away.
+  const all = wanted === 'all' || existsSync(`${root}/node_modules/typescript`);
+  const omit = all ? [] : ['--omit=dev'];
   const { status } = spawnSync('npm', ['ci', ...omit, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
@@ -32,5 +34,5 @@ export async function ensureInstalled(wanted = 'jobs') {
     console.error('error: npm ci failed\nfix: see its message above; the npm registry must be reachable');
     process.exit(5);
   }
-  writeFileSync(stamp, `${lockfile} ${wanted}`);
+  writeFileSync(stamp, `${lockfile} ${all ? 'all' : 'jobs'}`);
 }

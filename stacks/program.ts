@@ -89,8 +89,15 @@ function outputsOf(settings: Settings, platform: Platform, migrations: Migration
  * @param values keys with their namespace
  */
 export function configOf(values: Readonly<Record<string, string>>): Record<string, unknown> {
-  const own = Object.entries(values).filter(([key]) => key.startsWith('cutover:'));
-  return Object.fromEntries(own.map(([key, value]) => [key.slice('cutover:'.length), fromText(value)]));
+  const own = Object.entries(values)
+    .filter(([key]) => key.startsWith('cutover:'))
+    .map(([key, value]) => [key.slice('cutover:'.length), fromText(value)] as const);
+  return Object.fromEntries(own.filter(([, value]) => !isEmpty(value)));
+}
+
+/** What Pulumi.yaml has as the default of a key that may be left out. */
+function isEmpty(value: unknown): boolean {
+  return value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 }
 
 function fromText(value: string): unknown {
