@@ -64,19 +64,17 @@ function serviceBinding({ platform, roles }: BindingArgs, system: SystemMapping)
   const username = roleName(system, 'readwrite');
   const password = roles.password(system, 'readwrite');
   const uri = connectionString(platform, roles, system, 'readwrite');
-  return pulumi.secret(
-    pulumi.all({
-      type: 'postgresql',
-      provider: 'cutover',
-      host,
-      port: pulumi.interpolate`${port}`,
-      database: system.database,
-      username,
-      password,
-      uri,
-      DATABASE_URL: uri,
-    }),
-  );
+  return {
+    type: 'postgresql',
+    provider: 'cutover',
+    host,
+    port: pulumi.interpolate`${port}`,
+    database: system.database,
+    username,
+    password,
+    uri,
+    DATABASE_URL: uri,
+  };
 }
 
 /** URL of a system's database for one of its roles. A Pulumi secret. */

@@ -32,7 +32,7 @@ export class Roles extends pulumi.ComponentResource {
       name,
       {
         metadata: { name, namespace: args.namespace },
-        stringData: pulumi.secret(pulumi.all(Object.fromEntries(this.#passwords))),
+        stringData: Object.fromEntries(this.#passwords),
       },
       { parent: this },
     );

@@ -29,7 +29,7 @@ export class ExternalPlatform extends pulumi.ComponentResource implements Platfo
       const secretName = `external-${server}`;
       const secret = new k8s.core.v1.Secret(
         `${name}-${server}`,
-        { metadata: { name: secretName, namespace }, stringData: pulumi.secret(data) },
+        { metadata: { name: secretName, namespace }, stringData: data },
         { parent: this },
       );
       secrets.push(secret);
