@@ -60,12 +60,12 @@ export async function publishFigures(figures: readonly StoreFigures[]): Promise<
   try {
     await client.send(new PutMetricDataCommand({ Namespace: NAMESPACE, MetricData }));
   } catch (error) {
+    // Without the error itself as the cause: it holds the request with its signature.
     const { name, message } = error as Error;
     throw new CutoverError(
       'target',
       `CloudWatch: ${name}: ${message}`,
       "Give the Job's role cloudwatch:PutMetricData for the namespace cutover, and set AWS_REGION.",
-      { cause: error },
     );
   } finally {
     client.destroy();

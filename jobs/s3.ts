@@ -39,8 +39,8 @@ export async function s3Client(): Promise<S3Client> {
   });
 }
 
-/** An error of the client as one for the user: what S3 says of it, and nothing of the request with its credentials. */
+/** An error of the client as one for the user: what S3 says of it. The error itself holds the request with its signature. */
 export function s3Error(error: unknown, kind: 'source' | 'target', url: string, fix: string): unknown {
   if (error instanceof CutoverError || !(error instanceof Error)) return error;
-  return new CutoverError(kind, `${url}: ${error.name}: ${error.message}`, fix, { cause: error });
+  return new CutoverError(kind, `${url}: ${error.name}: ${error.message}`, fix);
 }

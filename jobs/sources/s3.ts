@@ -119,7 +119,15 @@ async function fetchAll(
       else if (!(await fetchOne(client, place, next, file))) isWhole = false;
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  const lanes = Array.from({ length: LANES }, () =>
+    lane().catch((error) => {
+      isWhole = false;
+      throw error;
+    }),
+  );
+  // Nobody writes into the folder any more when this ends.
+  await Promise.allSettled(lanes);
+  await Promise.all(lanes);
   return isWhole;
 }
 
