@@ -1,61 +1,67 @@
-import { join, resolve } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { resolve } from 'node:path';
+import { Argument, Command, CommanderError } from 'commander';
+import { figuresOf, publishFigures } from './cloudwatch.ts';
+import { runFor, tell } from './command.ts';
 import { CutoverError, ExitCode } from './errors.ts';
-import { budgetsOf, type CommonOptions, platformOf, sourcesOf, withCommonOptions } from './options.ts';
-import { PLAN, type PlannedStep } from './plan.ts';
+import { runJob } from './job.ts';
+import { type CommonOptions, platformOf, requireSource, withCommonOptions } from './options.ts';
+import { JOBS, type JobName, type NamedStep, PLAN } from './plan.ts';
 import type { Platform } from './platform.ts';
-import { formatReport, withoutPasswords } from './print.ts';
-import { type Connections, type Report, type SystemDivergence, writeReport } from './report.ts';
-import { exitCodeOf, runSteps } from './run.ts';
+import { withoutPasswords } from './print.ts';
+import type { SystemDivergence } from './report.ts';
 import { writeSample } from './sample/index.ts';
-import { Secrets } from './secrets.ts';
+import { analyze } from './steps/analyze.ts';
 import { cleanup } from './steps/cleanup.ts';
-import { databaseUrl } from './steps/context.ts';
 import { exportLegacy, requireEmpty } from './steps/export.ts';
+import { measure } from './steps/measure.ts';
 import { quarantine } from './steps/quarantine.ts';
 import { reindex } from './steps/reindex.ts';
 import { replay } from './steps/replay.ts';
 import { status } from './steps/status.ts';
 import { DivergenceError } from './steps/verify.ts';
-import { systemsNamed } from './systems/index.ts';
 
 /** Commands that act on systems but are no part of the plan. */
-const OTHERS: readonly PlannedStep[] = [
-  { name: 'replay', what: 'Try the quarantined records again', after: [], run: replay },
+const OTHERS: readonly NamedStep[] = [
+  { name: 'replay', what: 'Try the quarantined records again', run: replay },
   {
     name: 'quarantine',
     what: 'List the records that were set aside, with their reasons',
-    after: [],
     run: quarantine,
   },
   {
     name: 'cleanup',
     what: 'Remove older snapshots and dumps once the current snapshot is proved; never a legacy file',
-    after: [],
     run: cleanup,
   },
   {
     name: 'export',
     what: 'Write the target back in the legacy form, and prove it equal to the snapshot',
-    after: [],
     run: exportLegacy,
   },
   {
     name: 'reindex',
     what: 'Build every index anew while the application goes on, and refresh the statistics',
-    after: [],
     run: reindex,
+  },
+  {
+    name: 'analyze',
+    what: 'Refresh the statistics that the planner goes by',
+    run: analyze,
+  },
+  {
+    name: 'measure',
+    what: 'Time the hot queries: 95th percentile and error rate',
+    run: measure,
   },
   {
     name: 'status',
     what: 'Say what the ledger knows: progress, quarantine, last proof',
-    after: [],
     run: status,
   },
 ];
 
 /** Every step that a command runs. */
-export const STEPS: readonly PlannedStep[] = [...PLAN, ...OTHERS];
+export const STEPS: readonly NamedStep[] = [...PLAN, ...OTHERS];
 
 const NEEDS_SOURCE = new Set(['inspect', 'backup', 'cleanup']);
 /** These print the differences that they found. */
@@ -69,18 +75,13 @@ export function makeProgram(interrupted: AbortSignal): Command {
     .showHelpAfterError('(--help lists the options)');
   for (const step of STEPS) {
     const command = withCommonOptions(program.command(step.name).description(step.what));
+    if (step.run === measure) command.option('--publish', 'also put the figures into CloudWatch');
     if (step.run === exportLegacy) command.requiredOption('--out <dir>', 'a new or empty folder');
     command.action(async (options: CommonOptions) => {
-      if (NEEDS_SOURCE.has(step.name) && options.source.length === 0) {
-        throw new CutoverError(
-          'usage',
-          `${step.name} needs a legacy store`,
-          'Name it: --source DIR or --source SYSTEM=PATH.',
-        );
-      }
+      if (NEEDS_SOURCE.has(step.name)) requireSource(step.name, options);
       if (options.out !== undefined) await requireEmpty(resolve(options.out));
       const divergences: SystemDivergence[] = [];
-      const noticing: PlannedStep = {
+      const noticing: NamedStep = {
         ...step,
         run: (context) =>
           step.run(context).catch((error) => {
@@ -94,8 +95,15 @@ export function makeProgram(interrupted: AbortSignal): Command {
       };
       const report = await runFor(options, [noticing], await platformFor(step, options), interrupted);
       await tell(options, report, PROOFS.has(step.name) ? divergences : withoutPasswords(report));
+      if (options.publish) await publishFigures(figuresOf(report));
     });
   }
+  withCommonOptions(
+    program
+      .command('job')
+      .description('Run the steps of one Kubernetes Job of the plan')
+      .addArgument(new Argument('<name>', 'which').choices(JOBS.map(({ name }) => name))),
+  ).action((name: JobName, options: CommonOptions) => runJob(name, options, interrupted));
   program
     .command('sample')
     .description('Write legacy data of all systems, with every hazard in it')
@@ -121,7 +129,7 @@ export function makeProgram(interrupted: AbortSignal): Command {
 }
 
 /** `inspect` looks at files only; everything else needs servers. */
-async function platformFor(step: PlannedStep, options: CommonOptions): Promise<Platform> {
+async function platformFor(step: NamedStep, options: CommonOptions): Promise<Platform> {
   if (step.name === 'inspect')
     return { postgres: 'postgresql://none', timescale: 'postgresql://none', redis: [] };
   return platformOf(options);
@@ -135,76 +143,6 @@ function rowsOf(values: readonly string[]): Record<string, number> {
       return [match[1]!, Number(match[2])];
     }),
   );
-}
-
-/** Runs steps for the systems that the options name. */
-export async function runFor(
-  options: CommonOptions,
-  steps: readonly PlannedStep[],
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<Report> {
-  const home = resolve(options.home);
-  const systems = systemsNamed(options.system);
-  const budget = budgetsOf(options);
-  const sources = sourcesOf(options);
-  const secrets = await Secrets.open(home);
-  const contextFor = (system: (typeof systems)[number]) => ({
-    system,
-    platform,
-    home,
-    secrets,
-    sources,
-    batchRows: options.batchRows,
-    budget: budget(system.name),
-    dryRun: options.dryRun ?? false,
-    out: options.out === undefined ? undefined : resolve(options.out),
-    signal,
-    log: progressLine(options),
-  });
-  const report = await runSteps(systems, steps, contextFor);
-  report.connections = connectionsOf(
-    platform,
-    systems.map((system) => contextFor(system)),
-  );
-  return report;
-}
-
-function connectionsOf(
-  platform: Platform,
-  contexts: Omit<Parameters<typeof databaseUrl>[0], 'report'>[],
-): Connections {
-  const { postgres, replica, timescale, redis } = platform;
-  const databases = contexts.map((context) => {
-    const url = (kind: 'owner' | 'readonly' | 'readwrite') =>
-      databaseUrl({ ...context, report: undefined as never }, kind);
-    return [
-      context.system.name,
-      { owner: url('owner'), readonly: url('readonly'), readwrite: url('readwrite') },
-    ];
-  });
-  return { postgres, replica: replica ?? null, timescale, redis, databases: Object.fromEntries(databases) };
-}
-
-/** Progress goes to stderr, and only where a person sees it. */
-function progressLine(options: CommonOptions): (line: string) => void {
-  if (options.json || !process.stderr.isTTY) return () => {};
-  return (line) => process.stderr.write(`\r\x1b[K${line}`);
-}
-
-/** Prints the result, writes the report, sets the exit code. */
-export async function tell(options: CommonOptions, report: Report, result: unknown): Promise<void> {
-  if (process.stderr.isTTY && !options.json) process.stderr.write('\r\x1b[K');
-  if (options.json) console.log(JSON.stringify(result, null, 2));
-  else console.log(formatReport(report));
-  await writeReport(join(resolve(options.home), 'reports', 'last.json'), report);
-  if (options.report !== undefined) await writeReport(resolve(options.report), report);
-  if (options.json) {
-    for (const [name, { error }] of Object.entries(report.systems)) {
-      if (error) console.error(`${name}: ${error.message}${error.fix ? `\n${error.fix}` : ''}`);
-    }
-  }
-  process.exitCode = exitCodeOf(report);
 }
 
 /** Runs a program as the process: signals, errors and exit codes. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import pg from 'pg';
 import type { SystemMapping } from './engine/mapping.ts';
 import { CutoverError } from './errors.ts';
@@ -24,6 +25,17 @@ export function urlFor(server: string, database: string, user?: string, password
 
 export function serverOf(platform: Platform, system: SystemMapping): string {
   return platform[system.server];
+}
+
+/** The same, for what only its administrator may do. @throws CutoverError `usage` for a platform without that login */
+export function administered(platform: Platform, system: SystemMapping): string {
+  const url = serverOf(platform, system);
+  if (platform.folder === undefined || new URL(url).username !== '') return url;
+  throw new CutoverError(
+    'usage',
+    `${join(platform.folder, system.server)} has no login of an administrator`,
+    'Mount username and password, or secret-arn, for the Jobs provision and backup.',
+  );
 }
 
 /** Host, port and database of a URL: what may be said in an error. */
@@ -88,7 +100,7 @@ export function targetError(error: unknown, url: string): unknown {
   if (code === '28P01' || code === '28000') {
     return say(
       error.message,
-      'Correct user and password in the URL; secrets.json in the home folder has the roles of the systems, which provision makes.',
+      'Correct user and password in the URL; secrets.json in the home folder, or roles/ of --platform, has the roles of the systems, which provision makes.',
     );
   }
   const { path } = error as NodeJS.ErrnoException;

@@ -4,7 +4,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
+import { readPlatformFolder } from './platform-folder.ts';
 import { writeReport } from './report.ts';
+import { isS3, type S3Place, s3Place } from './s3.ts';
 import type { SourceOptions } from './sources/locate.ts';
 import { DATABASES, STORES, SYSTEMS } from './systems/index.ts';
 
@@ -25,6 +27,10 @@ export interface CommonOptions {
   timescale?: string;
   redis?: string;
   redisCa?: string;
+  platform?: string;
+  archive?: string;
+  /** Of `measure` only. */
+  publish?: boolean;
 }
 
 const several = (value: string, earlier: string[]) => [...earlier, value];
@@ -47,7 +53,7 @@ export function withCommonOptions(command: Command): Command {
     )
     .option(
       '--source <dir|system=path|database=url>',
-      'a folder with one folder a system, one store, or a living database of one (harca-db); may be repeated',
+      'a folder with one folder a system, one store (either may be s3://BUCKET/PREFIX), or a living database of one (harca-db); may be repeated',
       several,
       [],
     )
@@ -78,6 +84,16 @@ export function withCommonOptions(command: Command): Command {
       new Option('--redis-ca <file>', 'PEM file of the authority that signed their certificates').env(
         'CUTOVER_REDIS_CA',
       ),
+    )
+    .addOption(
+      new Option('--platform <dir>', 'folder with a folder a server (Service Binding), instead of URLs').env(
+        'CUTOVER_PLATFORM',
+      ),
+    )
+    .addOption(
+      new Option('--archive <s3://bucket/prefix>', 'where backup also puts the snapshots').env(
+        'CUTOVER_ARCHIVE',
+      ),
     );
 }
 
@@ -87,6 +103,17 @@ export function namedPlatform(options: CommonOptions, needsRedis: boolean): Plat
   const given = (value: string | undefined) => value || undefined;
   const [postgres, timescale, redis] = [options.postgres, options.timescale, options.redis].map(given);
   const replica = given(options.replica);
+  const folder = given(options.platform);
+  if (folder !== undefined) {
+    if ([postgres, timescale, redis, replica].some((url) => url !== undefined)) {
+      throw new CutoverError(
+        'usage',
+        'servers are named by --platform and by URLs',
+        'Leave one out; the variables CUTOVER_POSTGRES_URL, … count as options.',
+      );
+    }
+    return readPlatformFolder(resolve(folder));
+  }
   if (postgres === undefined && timescale === undefined && redis === undefined) return undefined;
   for (const [name, url] of Object.entries({ postgres, timescale, replica })) {
     if (url !== undefined && !isPostgresUrl(url)) {
@@ -137,13 +164,25 @@ export async function platformOf(options: CommonOptions): Promise<Platform> {
   );
 }
 
-/** The absolute path, and the system that it is for where one is named. A folder may have an equals sign in its path. */
+/** @throws CutoverError `usage` when none is named */
+export function requireSource(command: string, options: CommonOptions): void {
+  if (options.source.length > 0) return;
+  throw new CutoverError(
+    'usage',
+    `${command} needs a legacy store`,
+    'Name it: --source DIR or --source SYSTEM=PATH.',
+  );
+}
+
+/** The absolute path or URL of an object store, and the system that it is for where one is named. A folder may have an equals sign in its path. */
 function splitSource(value: string): { name?: string; path: string } {
   const at = value.indexOf('=');
   const name = value.slice(0, at);
   const isNamed = at > 0 && !/[/\\.]/.test(name);
   // Not repeated in the message: it has a password.
-  if (/^\w+:\/\//.test(isNamed ? value.slice(at + 1) : value) && !(isNamed && DATABASES.includes(name))) {
+  const place = isNamed ? value.slice(at + 1) : value;
+  if (isS3(place)) return isNamed ? { name, path: place } : { path: place };
+  if (/^\w+:\/\//.test(place) && !(isNamed && DATABASES.includes(name))) {
     throw new CutoverError(
       'usage',
       'a --source is a URL, but names no living database of a store',
@@ -151,16 +190,17 @@ function splitSource(value: string): { name?: string; path: string } {
     );
   }
   if (!isNamed) return { path: resolve(value) };
-  return { name, path: resolve(value.slice(at + 1)) };
+  return { name, path: resolve(place) };
 }
 
 export function sourcesOf(options: CommonOptions): SourceOptions {
   const folders: string[] = [];
+  const buckets: string[] = [];
   const stores = new Map<string, string>();
   const databases = new Map<string, string>();
   for (const value of options.source) {
     const { name, path } = splitSource(value);
-    if (name === undefined) folders.push(path);
+    if (name === undefined) (isS3(path) ? buckets : folders).push(path);
     else if (STORES.includes(name)) stores.set(name, path);
     else if (DATABASES.includes(name)) databases.set(name, databaseUrlOf(name, value));
     else {
@@ -171,7 +211,22 @@ export function sourcesOf(options: CommonOptions): SourceOptions {
       );
     }
   }
-  return { folders, stores, databases };
+  if (buckets.length + folders.length > 1 && buckets.length > 0) {
+    throw new CutoverError(
+      'usage',
+      `--source ${buckets[0]} is one of several folders of stores`,
+      'With an object store, name one of them, and single stores with --source SYSTEM=PATH.',
+    );
+  }
+  const objects = new Map<string, S3Place>();
+  for (const store of STORES) {
+    const url =
+      stores.get(store) ?? (buckets.length > 0 ? `${buckets[0]!.replace(/\/+$/, '')}/${store}` : '');
+    if (!isS3(url)) continue;
+    objects.set(store, s3Place(url));
+    stores.set(store, join(resolve(options.home), 's3', store));
+  }
+  return { folders, stores, databases, ...(objects.size > 0 && { objects }) };
 }
 
 /** The URL in `NAME=URL`. */

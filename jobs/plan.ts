@@ -8,13 +8,21 @@ import { provision } from './steps/provision.ts';
 import { schema } from './steps/schema.ts';
 import { verify } from './steps/verify.ts';
 
-export interface PlannedStep {
+/** The Kubernetes Jobs that the steps are gathered into: only the first two are given a login that may administer. */
+export type JobName = 'provision' | 'backup' | 'load' | 'verify';
+
+/** A step of a system, whether it is in the plan or not. */
+export interface NamedStep {
   readonly name: string;
   /** One sentence for `--help` and the documentation. */
   readonly what: string;
+  readonly run: Step;
+}
+
+export interface PlannedStep extends NamedStep {
+  readonly job: JobName;
   /** Steps of the same system that must have ended well before. */
   readonly after: readonly string[];
-  readonly run: Step;
 }
 
 /**
@@ -23,49 +31,76 @@ export interface PlannedStep {
  */
 export const PLAN: readonly PlannedStep[] = [
   {
+    name: 'preflight',
+    what: 'Check versions, extensions and privileges',
+    job: 'provision',
+    after: [],
+    run: preflight,
+  },
+  {
     name: 'inspect',
     what: 'Look at the legacy store: sizes, unknown parts, hazards, estimates',
+    job: 'backup',
     after: [],
     run: inspect,
   },
   {
     name: 'backup',
-    what: 'Take a stable snapshot of the legacy store; dump a target that holds other rows',
-    after: ['inspect'],
+    what: 'Take a stable snapshot of the legacy store; dump a target that holds other rows; check the disk',
+    job: 'backup',
+    after: ['inspect', 'preflight'],
     run: backup,
-  },
-  {
-    name: 'preflight',
-    what: 'Check versions, extensions, privileges and disk',
-    after: ['backup'],
-    run: preflight,
   },
   {
     name: 'provision',
     what: 'Make the database and its roles',
+    job: 'provision',
     after: ['preflight'],
     run: provision,
   },
   {
     name: 'schema',
     what: 'Apply the numbered SQL and fingerprint the catalog',
+    job: 'load',
     after: ['provision'],
     run: schema,
   },
-  { name: 'load', what: 'Load the snapshot, exactly once', after: ['schema', 'backup'], run: load },
-  { name: 'index', what: 'Build indexes, aggregates and statistics', after: ['load'], run: indexes },
+  {
+    name: 'load',
+    what: 'Load the snapshot, exactly once',
+    job: 'load',
+    after: ['schema', 'backup'],
+    run: load,
+  },
+  {
+    name: 'index',
+    what: 'Build indexes, aggregates and statistics',
+    job: 'load',
+    after: ['load'],
+    run: indexes,
+  },
   {
     name: 'verify',
     what: 'Compare every field of every row, under a role of its own',
+    job: 'verify',
     after: ['index'],
     run: async (context: StepContext) => void (await verify(context)),
   },
 ];
 
-export type JobName = 'provision' | 'backup' | 'load' | 'verify';
-export const JOBS: readonly { name: JobName; after: readonly JobName[] }[] = [
-  { name: 'provision', after: [] },
-  { name: 'backup', after: ['provision'] },
-  { name: 'load', after: ['provision', 'backup'] },
-  { name: 'verify', after: ['load'] },
-];
+/** A Kubernetes Job of the plan: `cutover job NAME`. */
+export interface PlannedJob {
+  readonly name: JobName;
+  /** Names of its steps, in their order. */
+  readonly steps: readonly string[];
+  /** Jobs that must have ended well before: those of the steps that its own steps wait for. */
+  readonly after: readonly JobName[];
+}
+
+/** The Jobs of the plan, each behind those that it waits for. */
+export const JOBS: readonly PlannedJob[] = [...new Set(PLAN.map(({ job }) => job))].map((name) => {
+  const own = PLAN.filter(({ job }) => job === name);
+  const awaited = new Set(own.flatMap(({ after }) => after));
+  const others = PLAN.filter((step) => step.job !== name && awaited.has(step.name));
+  return { name, steps: own.map((step) => step.name), after: [...new Set(others.map(({ job }) => job))] };
+});

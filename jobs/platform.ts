@@ -19,6 +19,10 @@ export interface Platform {
   readonly redisCa?: string | undefined;
   /** Folder with a `pg_dump` and `psql` of the servers' version; default: those on PATH. */
   readonly clientTools?: string | undefined;
+  /** The folder that all of this is read from, anew at each access: a password that was rotated counts at once. */
+  readonly folder?: string | undefined;
+  /** Fetches the logins that lie in a secret manager; called before each step. */
+  readonly refresh?: (() => Promise<void>) | undefined;
 }
 
 /** `state.json` in `--home`: written by whoever runs the embedded servers, mode 0600. Jobs read only `platform`. */

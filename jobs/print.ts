@@ -90,6 +90,39 @@ export function withoutPasswords(report: Report): Report {
   return { ...report, connections: hide(report.connections) as Report['connections'] };
 }
 
+/** Kubernetes keeps this much of a log's tail as the reason of a failed container. */
+const REASON_BYTES = 2000;
+
+/** Why systems failed, in one line: no value of the data, no password. */
+export function reasonOf(report: Report): string {
+  const reasons = Object.entries(report.systems).flatMap(([name, system]) => {
+    const { error } = system;
+    if (error === undefined) return [];
+    const message = error.code === 'differences' ? differencesIn(system) : error.message.split('\n')[0]!;
+    const said = message.startsWith(`${name}: `) ? message : `${name}: ${message}`;
+    return [error.fix === undefined ? said : `${said}; fix: ${error.fix}`];
+  });
+  const line = `error: ${reasons.join(' | ')}`
+    .replace(/\s+/g, ' ')
+    .replace(/(\w+:\/\/[^\s:@/]*):[^\s@/]*@/g, '$1:***@');
+  const bytes = Buffer.from(line);
+  if (bytes.length <= REASON_BYTES) return line;
+  // A cut may go through a character.
+  return `${bytes
+    .subarray(0, REASON_BYTES)
+    .toString()
+    .replace(/\uFFFD+$/, '')}…`;
+}
+
+function differencesIn({ tables, checks }: SystemReport): string {
+  const differing = Object.entries(tables).filter(([, { differences }]) => differences > 0);
+  const failed = new Set(checks.filter(({ ok }) => !ok).map(({ name, table }) => `${name} of ${table}`));
+  return [
+    ...differing.map(([table, { differences }]) => `${number(differences)} differences in ${table}`),
+    ...[...failed].map((check) => `check failed: ${check}`),
+  ].join(', ');
+}
+
 function withoutPassword(url: string): string {
   return url
     .replace(/^(\w+:\/\/[^:@/]*):[^/?#]*@/, '$1:***@')

@@ -28,6 +28,14 @@ export interface QuarantineEntry {
   readonly detail: string;
 }
 
+/** How the system's hot queries did. */
+export interface Measurement {
+  /** 95th percentile of the slowest of them, in milliseconds; absent when none of its runs succeeded. */
+  readonly p95?: number | undefined;
+  readonly runs: number;
+  readonly failed: number;
+}
+
 export interface SystemReport {
   ok: boolean;
   seconds: number;
@@ -36,6 +44,10 @@ export interface SystemReport {
   /** Findings of the steps that a reviewer should know. */
   remarks: string[];
   checks: CheckResult[];
+  /** What `verify` looked at: the digest of the snapshot, that of the code, and how many rows. */
+  compared?: { readonly snapshot: string; readonly code: string; readonly rows: number };
+  /** What `measure` found. */
+  measured?: Measurement;
   /** What `quarantine` lists. */
   quarantine?: readonly QuarantineEntry[];
   error?: { code: string; exitCode: number; message: string; fix?: string | undefined };

@@ -1,7 +1,7 @@
 import { targetError } from './database.ts';
 import type { SystemMapping } from './engine/mapping.ts';
 import { CutoverError, ExitCode } from './errors.ts';
-import type { PlannedStep } from './plan.ts';
+import type { NamedStep } from './plan.ts';
 import { emptySystemReport, type Report } from './report.ts';
 import type { StepContext } from './steps/context.ts';
 
@@ -11,7 +11,7 @@ import type { StepContext } from './steps/context.ts';
  */
 export async function runSteps(
   systems: readonly SystemMapping[],
-  steps: readonly PlannedStep[],
+  steps: readonly NamedStep[],
   contextFor: (system: SystemMapping) => Omit<StepContext, 'report'>,
 ): Promise<Report> {
   const begun = Date.now();
@@ -26,6 +26,7 @@ export async function runSteps(
         for (const step of steps) {
           context.signal?.throwIfAborted();
           context.log(`${system.name}: ${step.name}`);
+          await context.platform.refresh?.();
           await step.run(context);
         }
         own.ok = true;
@@ -53,7 +54,9 @@ function describeError(
   thrown: unknown,
   context: StepContext,
 ): NonNullable<Report['systems'][string]['error']> {
-  const error = targetError(thrown, context.platform[context.system.server]);
+  // The server is asked for only where its place is wanted: one that can't be read may be the very error.
+  const error =
+    thrown instanceof CutoverError ? thrown : targetError(thrown, context.platform[context.system.server]);
   if (error instanceof CutoverError) {
     return { code: error.kind, exitCode: error.exitCode, message: error.message, fix: error.fix };
   }

@@ -1,26 +1,49 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { CutoverError } from './errors.ts';
+import { read } from './platform-folder.ts';
 
 const secretsFile = z.record(z.string(), z.string());
 
-/** Passwords of the database roles: `secrets.json` in the home folder, mode 0600, made on first use. */
+/**
+ * Passwords of the database roles: `secrets.json` in the home folder, mode 0600, made on first use; or the files of a mounted
+ * folder, one a role, each read whenever it is asked for.
+ */
 export class Secrets {
   private passwords: Record<string, string>;
 
-  private constructor(private readonly file: string) {
-    this.passwords = this.read();
+  private constructor(
+    private readonly file: string,
+    private readonly roles: string | undefined,
+  ) {
+    this.passwords = roles === undefined ? this.read() : {};
   }
 
-  static async open(home: string): Promise<Secrets> {
+  /** @param platform folder of `--platform`; if it has a folder `roles`, the passwords are there and nowhere else */
+  static async open(home: string, platform?: string): Promise<Secrets> {
     await mkdir(home, { recursive: true });
-    return new Secrets(join(home, 'secrets.json'));
+    const roles = platform === undefined ? undefined : join(platform, 'roles');
+    return new Secrets(join(home, 'secrets.json'), roles && existsSync(roles) ? roles : undefined);
   }
 
-  /** The password of a role, made now if it has none. */
+  /**
+   * The password of a role, made now if it has none.
+   * @throws CutoverError `usage` for a role that the mounted folder does not have
+   */
   password(role: string): string {
+    if (this.roles !== undefined) {
+      const file = join(this.roles, role);
+      const password = read(file);
+      if (password !== undefined) return password;
+      throw new CutoverError(
+        'usage',
+        `${file} is missing or empty`,
+        `Mount the password of role ${role} there.`,
+      );
+    }
     if (this.passwords[role] === undefined) {
       // Read again and written at once, synchronously: other systems, and other processes, make theirs meanwhile.
       const passwords = this.read();

@@ -152,6 +152,11 @@ export interface TargetCheck {
   readonly expect: string;
 }
 
+export interface HotQuery {
+  readonly name: string;
+  readonly sql: string;
+}
+
 /** Everything that is particular to one legacy system. */
 export interface SystemMapping {
   readonly name: string;
@@ -177,6 +182,8 @@ export interface SystemMapping {
   readonly tables: readonly TableMapping[];
   readonly checks?: readonly EngineCheck[];
   readonly targetChecks?: readonly TargetCheck[];
+  /** What applications ask all the time, for `measure`: reading, and without parameters. */
+  readonly hotQueries?: readonly HotQuery[];
 }
 
 /** Where the legacy files of a system lie, by their own names and places. */

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { JsonLayout, SourceLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import type { S3Place } from '../s3.ts';
 import { matchesAny } from './file-pattern.ts';
 import { collectionFiles, reasonOf, refusal } from './json-layout.ts';
 
@@ -11,6 +12,10 @@ export interface SourceOptions {
   readonly stores: ReadonlyMap<string, string>;
   /** URLs of living databases that hold a part of a store, by the name that the layout gives them. */
   readonly databases?: ReadonlyMap<string, string>;
+  /** Stores that lie in an object store, by name; `stores` has the folders that they are downloaded to. */
+  readonly objects?: ReadonlyMap<string, S3Place>;
+  /** Brings a store from there, the first time that it is asked for. */
+  readonly download?: (store: string) => Promise<void>;
 }
 
 /** The files of one legacy store, as they lie. */
@@ -55,6 +60,7 @@ async function locateFiles(
   options: SourceOptions,
   optional: boolean,
 ): Promise<LocatedStore> {
+  await options.download?.(system);
   const named = options.stores.get(system);
   const starts = named === undefined ? options.folders.map((folder) => join(folder, system)) : [named];
   const none = { root: '', files: [] };

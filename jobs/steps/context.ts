@@ -7,6 +7,7 @@ import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import type { SystemReport } from '../report.ts';
+import type { S3Place } from '../s3.ts';
 import type { Secrets } from '../secrets.ts';
 import type { SourceOptions } from '../sources/locate.ts';
 import { currentSnapshot, type Snapshot } from '../sources/snapshot.ts';
@@ -28,6 +29,8 @@ export interface StepContext {
   readonly dryRun: boolean;
   /** Folder that an export goes to; the other steps have none. */
   readonly out?: string | undefined;
+  /** Where `backup` also puts the snapshot. */
+  readonly archive?: S3Place | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly log: (line: string) => void;
   /** What the steps found so far; each adds its own. */
@@ -118,4 +121,8 @@ export function checkBudget(context: StepContext): void {
     `${context.system.name}: ${quarantined} records are in quarantine, the budget is ${context.budget}: ${reasons.join(', ')}`,
     `Look at them in migration.quarantine of database ${context.system.database}; accept them with --quarantine-budget ${context.system.name}=${quarantined}.`,
   );
+}
+
+export function mib(bytes: number): string {
+  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }

@@ -1,5 +1,6 @@
 import { CutoverError } from '../errors.ts';
 import { afterLoad } from '../sql.ts';
+import { analyzeTables } from './analyze.ts';
 import { asRole, type StepContext, setForSession } from './context.ts';
 import { editionOf } from './schema.ts';
 
@@ -22,7 +23,6 @@ export async function indexes(context: StepContext): Promise<void> {
         );
       }
     }
-    for (const { table } of system.tables)
-      await client.query(`analyze public.${client.escapeIdentifier(table)}`);
+    await analyzeTables(client, system);
   });
 }

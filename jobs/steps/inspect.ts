@@ -7,8 +7,7 @@ import { reasonOf, unreadFiles } from '../sources/json-layout.ts';
 import { parseJsonFile } from '../sources/json-stream.ts';
 import { JsonObject } from '../sources/json-value.ts';
 import { takeCheckedSnapshot } from './checked-snapshot.ts';
-import { type StepContext, withStore } from './context.ts';
-import { mib } from './preflight.ts';
+import { mib, type StepContext, withStore } from './context.ts';
 
 /** Rows a second of a load on two cores, on the safe side (1 M candles took 16 to 34 s); only for the estimate. */
 const ROWS_A_SECOND = 30_000;

@@ -1,18 +1,14 @@
-import { mkdir, statfs } from 'node:fs/promises';
-import { placeOf, serverOf, urlFor, withConnection } from '../database.ts';
+import { administered, placeOf, urlFor, withConnection } from '../database.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
-import { currentSnapshot } from '../sources/snapshot.ts';
 import type { StepContext } from './context.ts';
 
 const OLDEST_SERVER = 15;
-/** The rows, their indexes and the write-ahead log take a few times the legacy file. Measured on trdinger samples. */
-const SPACE_FACTOR = 4;
 
-/** Looks whether the target can take the system: version, extensions, privileges, disk. Changes nothing. */
+/** Looks whether the target can take the system: version, extensions, privileges. Changes nothing. */
 export async function preflight(context: StepContext): Promise<void> {
-  const { system, platform, home, report } = context;
-  const server = serverOf(platform, system);
+  const { system, platform, report } = context;
+  const server = administered(platform, system);
   const place = placeOf(server);
   await withConnection(server, async (client) => {
     const { rows } = await client.query<{ version: number; may: boolean; super: boolean; name: string }>(
@@ -65,17 +61,6 @@ export async function preflight(context: StepContext): Promise<void> {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [system.database]);
     if (rowCount) await refuseForeign(urlFor(server, system.database), system);
   });
-  await mkdir(home, { recursive: true });
-  const { manifest } = await currentSnapshot(home, system.name, system.source);
-  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
-  const { bavail, bsize } = await statfs(home);
-  if (bavail * bsize < size * SPACE_FACTOR) {
-    throw new CutoverError(
-      'prerequisite',
-      `${home} has ${mib(bavail * bsize)} free; ${system.name} needs about ${mib(size * SPACE_FACTOR)}`,
-      'Free space, or name another folder with --home.',
-    );
-  }
 }
 
 /** Refuses a database in which somebody else's tables have our names; nothing of it has been changed yet. */
@@ -94,8 +79,4 @@ async function refuseForeign(url: string, system: SystemMapping): Promise<void> 
     `${placeOf(url)}: database ${system.database} has tables that were not made here: ${names}`,
     'Name another server, or rename that database: it belongs to another application.',
   );
-}
-
-export function mib(bytes: number): string {
-  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { ident, literal, ROLE_KINDS, roleName, serverOf, urlFor, withConnection } from '../database.ts';
+import { administered, ident, literal, ROLE_KINDS, roleName, urlFor, withConnection } from '../database.ts';
 import { scramVerifier } from '../scram.ts';
 import { sqlFile } from '../sql.ts';
 import type { StepContext } from './context.ts';
@@ -8,7 +8,7 @@ import type { StepContext } from './context.ts';
 /** Makes the system's roles and database with least privilege. May be repeated at any time. */
 export async function provision(context: StepContext): Promise<void> {
   const { system, platform, secrets, dryRun } = context;
-  const server = serverOf(platform, system);
+  const server = administered(platform, system);
   const names = { prefix: system.rolePrefix, database: system.database };
   await withConnection(server, async (client) => {
     await client.query('begin');

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { ident } from '../database.ts';
 import { shareTarget } from '../engine/hold.ts';
+import { analyzeTables } from './analyze.ts';
 import { asRole, connectAs, type StepContext, setForSession } from './context.ts';
 
 /** What a rebuild that was cut short leaves: an invalid copy beside the index. */
@@ -29,7 +30,7 @@ export async function reindex(context: StepContext): Promise<void> {
         log(`${system.name}: ${index} ${at + 1}/${indexes.length}`);
         await client.query(`reindex index concurrently ${index}`);
       }
-      for (const table of tables) await client.query(`analyze ${table}`);
+      await analyzeTables(client, system);
       report.remarks.push(`${indexes.length} indexes of ${tables.length} tables were built anew`);
     });
   } finally {

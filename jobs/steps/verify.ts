@@ -101,6 +101,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
             await reader.close();
           }
         }
+        report.compared = { snapshot: identity.snapshot, code: identity.code, rows };
         report.checks = [
           ...(await checksOf(context, client, store, run.id)),
           {
@@ -195,11 +196,9 @@ async function checksOf(
   });
   results.push(...(await ledgerChecks(client, runId)));
   // The replica is of the PostgreSQL primary, which may be the server with TimescaleDB too.
-  if (
-    context.platform.replica !== undefined &&
-    serverOf(context.platform, system) === context.platform.postgres
-  )
-    results.push(...(await replicaChecks(context)));
+  const { platform } = context;
+  const isOnPrimary = placeOf(serverOf(platform, system)) === placeOf(platform.postgres);
+  if (platform.replica !== undefined && isOnPrimary) results.push(...(await replicaChecks(context)));
   return results;
 }
 

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { makeProgram, runFor, runProgram, STEPS, tell } from '../../jobs/command-line.ts';
+import { runFor, tell } from '../../jobs/command.ts';
+import { makeProgram, runProgram, STEPS } from '../../jobs/command-line.ts';
 import {
   budgetsOf,
   type CommonOptions,
@@ -13,7 +14,7 @@ import {
   sourcesOf,
   withCommonOptions,
 } from '../../jobs/options.ts';
-import { PLAN, type PlannedStep } from '../../jobs/plan.ts';
+import { type NamedStep, PLAN } from '../../jobs/plan.ts';
 import { formatConnections, withoutPasswords } from '../../jobs/print.ts';
 import { checkRedis } from '../../jobs/redis.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
@@ -27,7 +28,7 @@ type LocalOptions = CommonOptions & { showSecrets?: boolean };
 const stepsNamed = (...names: string[]) => STEPS.filter((step) => names.includes(step.name));
 
 /** The stages that lightning-talk's migration plan names. */
-const STAGES: readonly { name: string; what: string; steps: readonly PlannedStep[] }[] = [
+const STAGES: readonly { name: string; what: string; steps: readonly NamedStep[] }[] = [
   {
     name: 'prepare',
     what: 'Start the servers, look at the legacy stores, take the snapshots, make databases, roles and tables',
@@ -49,7 +50,7 @@ const STAGES: readonly { name: string; what: string; steps: readonly PlannedStep
 /** Runs steps on the servers that the options name, else on this machine's own, which are started where they don't run. */
 async function runLocally(
   options: LocalOptions,
-  steps: readonly PlannedStep[],
+  steps: readonly NamedStep[],
   interrupted: AbortSignal,
 ): Promise<void> {
   const home = resolve(options.home);
@@ -63,8 +64,8 @@ async function runLocally(
   const report = await runFor(options, steps, platform, interrupted);
   if (given && report.ok && !options.dryRun) await rememberStart(home, options);
   await tell(options, report, options.showSecrets ? report : withoutPasswords(report));
-  if (options.json) return;
-  console.log(`\n${formatConnections(report.connections!, options.showSecrets ?? false)}`);
+  if (options.json || !report.connections) return;
+  console.log(`\n${formatConnections(report.connections, options.showSecrets ?? false)}`);
   if (!named)
     console.log(
       '\nThe servers go on running. `npm run down` stops them, `npm run down -- --purge` also deletes their data.',
@@ -95,14 +96,17 @@ async function usualSource(
 async function checkOptions(options: CommonOptions): Promise<void> {
   budgetsOf(options);
   const sources = sourcesOf(options);
-  for (const system of systemsNamed(options.system))
-    await locateStore(storeOf(system), system.source, sources);
+  for (const system of systemsNamed(options.system)) {
+    const store = storeOf(system);
+    // One in an object store is looked at when it is here.
+    if (!sources.objects?.has(store)) await locateStore(store, system.source, sources);
+  }
 }
 
 /** The commands of a job, and those that start and stop the embedded servers. */
 await runProgram((interrupted) => {
   const program = makeProgram(interrupted);
-  const local = (command: Command, steps: readonly PlannedStep[]) =>
+  const local = (command: Command, steps: readonly NamedStep[]) =>
     withCommonOptions(command)
       .option('--show-secrets', 'print passwords')
       .action((options: LocalOptions) => runLocally(options, steps, interrupted));

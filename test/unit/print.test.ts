@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { formatConnections, formatReport } from '../../jobs/print.ts';
+import { formatConnections, formatReport, reasonOf } from '../../jobs/print.ts';
 import {
   type Connections,
   emptySystemReport,
@@ -176,5 +176,48 @@ describe('passwords', () => {
     expect(secrets.password('lt_owner')).toBe(one);
     expect((await Secrets.open(home)).password('lt_migrator')).toBe(two);
     expect(statSync(join(home, 'secrets.json')).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('the reason of a failed Job', () => {
+  const failed = (errors: Record<string, { code: string; message: string; fix?: string }>): Report => ({
+    ok: false,
+    seconds: 1,
+    systems: Object.fromEntries(
+      Object.entries(errors).map(([name, error]) => {
+        const system = emptySystemReport();
+        system.error = { exitCode: 4, ...error };
+        return [name, system];
+      }),
+    ),
+  });
+
+  it('is one line with the fix, for each system that failed', () => {
+    const report = failed({
+      harca: { code: 'target', message: 'no server\nanswers', fix: 'Start\nit.' },
+      trdinger: { code: 'budget', message: 'trdinger: 9 records' },
+    });
+    report.systems.fine = emptySystemReport();
+    expect(reasonOf(report)).toBe('error: harca: no server; fix: Start it. | trdinger: 9 records');
+  });
+
+  it('says of differences where they are, and not what they are', () => {
+    const report = failed({ harca: { code: 'differences', message: 'harca: users 7: source a@b.c' } });
+    Object.assign(tableReport(report.systems.harca!, 'users'), { differences: 1200 });
+    tableReport(report.systems.harca!, 'same');
+    report.systems.harca!.checks = [
+      { name: 'sum', table: 'users', ok: false, source: 'a@b.c', target: '' },
+      { name: 'min', table: 'users', ok: true, source: '', target: '' },
+    ];
+    expect(reasonOf(report)).toBe(
+      'error: harca: 1,200 differences in public.users, check failed: sum of users',
+    );
+  });
+
+  it('has no password, and room in what Kubernetes keeps', () => {
+    const message = `connect postgresql://me:hunter2@db/x ${'日本'.repeat(1000)}`;
+    const reason = reasonOf(failed({ harca: { code: 'internal', message, fix: 'Report it.' } }));
+    expect(reason).toMatch(/^error: harca: connect postgresql:\/\/me:\*\*\*@db\/x 日本[日本]+…$/);
+    expect(Buffer.byteLength(`${reason}\n`)).toBeLessThanOrEqual(2048);
   });
 });

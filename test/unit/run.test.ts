@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { CutoverError, ExitCode } from '../../jobs/errors.ts';
-import { PLAN, type PlannedStep } from '../../jobs/plan.ts';
+import { JOBS, type NamedStep, PLAN } from '../../jobs/plan.ts';
 import type { Report } from '../../jobs/report.ts';
 import { exitCodeOf, runSteps } from '../../jobs/run.ts';
 import type { Secrets } from '../../jobs/secrets.ts';
 import type { Step } from '../../jobs/steps/context.ts';
 import { SYSTEMS, systemsNamed } from '../../jobs/systems/index.ts';
 
-const step = (name: string, run: Step): PlannedStep => ({ name, what: '', after: [], run });
+const step = (name: string, run: Step): NamedStep => ({ name, what: '', run });
 
 /** Runs steps for all systems, without a server. */
-function runAll(steps: PlannedStep[], signal?: AbortSignal): Promise<Report> {
+function runAll(steps: NamedStep[], signal?: AbortSignal): Promise<Report> {
   return runSteps(SYSTEMS, steps, (system) => ({
     system,
     platform: {
@@ -44,6 +44,17 @@ describe('the plan', () => {
     expect(at('preflight')).toBeLessThan(at('provision'));
     expect(at('load')).toBeLessThan(at('verify'));
     expect(PLAN.at(-1)!.name).toBe('verify');
+  });
+});
+
+describe('the Jobs of the plan', () => {
+  it('have every step once, in its order, and wait for the Jobs of what their steps wait for', () => {
+    expect(JOBS).toEqual([
+      { name: 'provision', steps: ['preflight', 'provision'], after: [] },
+      { name: 'backup', steps: ['inspect', 'backup'], after: ['provision'] },
+      { name: 'load', steps: ['schema', 'load', 'index'], after: ['backup', 'provision'] },
+      { name: 'verify', steps: ['verify'], after: ['load'] },
+    ]);
   });
 });
 

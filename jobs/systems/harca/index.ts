@@ -80,4 +80,16 @@ export const harca: SystemMapping = {
   },
   tables: [...embeddingTables, ...knowledgeTables, ...databaseTables],
   targetChecks: checks,
+  hotQueries: [
+    {
+      name: 'nearest five of one model',
+      sql: `select * from match_embeddings(
+      (select embedding from vector_embeddings where searchable order by store, legacy_key limit 1),
+      (select model from vector_embeddings where searchable order by store, legacy_key limit 1))`,
+    },
+    {
+      name: 'count by store and model',
+      sql: 'select store, model, count(*) from vector_embeddings group by 1, 2',
+    },
+  ],
 };

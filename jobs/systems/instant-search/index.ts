@@ -129,4 +129,20 @@ export const instantSearch: SystemMapping = {
     },
   },
   tables,
+  hotQueries: [
+    {
+      name: 'search',
+      sql: `select * from search_questions('Python の リスト', (select user_id from study_books order by id limit 1))`,
+    },
+    {
+      name: 'books of a user',
+      sql: `select * from study_books where user_id = (select user_id from study_books order by id limit 1)
+      order by created_at desc limit 50`,
+    },
+    {
+      name: 'newest results of a user',
+      sql: `select * from typing_logs where user_id = (select user_id from typing_logs order by id limit 1)
+      order by created_at desc limit 100`,
+    },
+  ],
 };

@@ -288,4 +288,21 @@ export const lightningTalk: SystemMapping = {
       expect: 'RANGE (occurred_at)',
     },
   ],
+  hotQueries: [
+    {
+      name: 'current event',
+      sql: `select * from events where status = 'upcoming' order by date limit 1`,
+    },
+    {
+      name: 'participants of an event',
+      sql: `select * from participants where event_id = (select id from events order by date desc limit 1)
+      order by created_at desc limit 50`,
+    },
+    {
+      name: 'list of events',
+      sql: `select e.*, (select count(*) from participants where event_id = e.id) as participants,
+        (select count(*) from talks where event_id = e.id) as talks
+      from events as e order by date desc limit 100`,
+    },
+  ],
 };

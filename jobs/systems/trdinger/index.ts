@@ -250,4 +250,20 @@ export const trdinger: SystemMapping = {
   tables,
   checks: [gaps],
   targetChecks: layout,
+  hotQueries: [
+    {
+      name: 'oldest candles of a series',
+      sql: `select timestamp, open, high, low, close, volume from ohlcv_data
+      where symbol = 'BTC/USDT:USDT' and timeframe = '1h' order by timestamp limit 1000`,
+    },
+    {
+      name: 'range of a series',
+      sql: `select min(timestamp), max(timestamp), count(*) from ohlcv_data
+      where symbol = 'BTC/USDT:USDT' and timeframe = '1h'`,
+    },
+    {
+      name: 'newest backtests',
+      sql: 'select * from backtest_results order by created_at desc limit 20',
+    },
+  ],
 };

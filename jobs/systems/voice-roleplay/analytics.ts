@@ -93,4 +93,14 @@ export const voiceRoleplayAnalytics: SystemMapping = {
     hypertable('user_growth_tracking', 30),
     hypertable('sales_performance_tracking', 30),
   ],
+  hotQueries: [
+    {
+      name: 'newest predictions',
+      sql: 'select * from model_predictions order by time desc limit 100',
+    },
+    {
+      name: 'state of the models',
+      sql: 'select * from model_status order by trained_at desc nulls last',
+    },
+  ],
 };

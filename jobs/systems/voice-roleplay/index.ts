@@ -222,4 +222,15 @@ export const voiceRoleplay: SystemMapping = {
   extensions: [],
   source: layout,
   tables,
+  hotQueries: [
+    {
+      name: 'usage of a user',
+      sql: `select * from user_usage_limits
+      where user_id = (select user_id from user_usage_limits order by user_id limit 1)`,
+    },
+    {
+      name: 'users by their last role-play',
+      sql: 'select * from user_usage_limits order by last_roleplay_date nulls first limit 100',
+    },
+  ],
 };

@@ -1,0 +1,47 @@
+import { runFor, tell } from './command.ts';
+import { publishVerification } from './kubernetes.ts';
+import { type CommonOptions, platformOf, requireSource } from './options.ts';
+import { type JobName, PLAN } from './plan.ts';
+import { reasonOf, withoutPasswords } from './print.ts';
+import { checkRedis } from './redis.ts';
+import type { Report } from './report.ts';
+
+/**
+ * Runs the steps of one Kubernetes Job. `provision` also looks at Redis, where there is one; `verify` publishes its result,
+ * whatever it is. The last line on stderr says why it failed: Kubernetes shows the tail of the log as the reason.
+ */
+export async function runJob(name: JobName, options: CommonOptions, signal: AbortSignal): Promise<void> {
+  const steps = PLAN.filter(({ job }) => job === name);
+  const work = async (): Promise<Report> => {
+    if (name === 'backup') requireSource('job backup', options);
+    const platform = await platformOf(options);
+    if (name === 'provision' && platform.redis.length > 0) await checkRedis(platform);
+    return runFor(options, steps, platform, signal);
+  };
+  const { report, unpublished } = name === 'verify' ? await published(work) : { report: await work() };
+  await tell(options, report, withoutPasswords(report));
+  if (report.ok && unpublished !== undefined) throw unpublished;
+  if (unpublished !== undefined) console.error(unpublished.message);
+  if (!report.ok) console.error(reasonOf(report));
+}
+
+/** Does the work between two publications: before it, so that no earlier result outlives its beginning, and after it. */
+async function published(
+  work: () => Promise<Report>,
+): Promise<{ readonly report: Report; readonly unpublished?: Error }> {
+  await publishVerification(undefined);
+  let report: Report;
+  try {
+    report = await work();
+  } catch (error) {
+    // What went wrong first is what has to be told.
+    await publishVerification(error as Error).catch(() => {});
+    throw error;
+  }
+  try {
+    await publishVerification(report);
+    return { report };
+  } catch (error) {
+    return { report, unpublished: error as Error };
+  }
+}
