@@ -50,7 +50,7 @@ export async function graphOf<T>(
   await pulumi.runtime.setMocks(
     {
       newResource: ({ name, type, inputs, id }) => ({
-        id: id ?? `${name}-id`,
+        id: id || `${name}-id`,
         state: { ...inputs, ...answers(type, name, inputs) },
       }),
       call: ({ token, inputs }) => ({ ...inputs, ...answers(token, '', inputs) }),

@@ -138,7 +138,11 @@ const aws = z.strictObject({
     })
     .prefault({}),
   timescale: z.enum(['kubernetes', 'rds']).default('kubernetes'),
-  backups: z.strictObject({ retentionDays: whole(0).optional() }).prefault({}),
+  backups: z
+    .strictObject({
+      retentionDays: whole(0).max(35, 'is more than 35, the most that RDS and ElastiCache keep').optional(),
+    })
+    .prefault({}),
   alarmEmail: z.email('is not an e-mail address').optional(),
 });
 
