@@ -88,10 +88,18 @@ const kubernetes = z.strictObject({
   /** Context of the kubeconfig; default: the current one. */
   context: z.string().min(1).optional(),
   storageClass: name.optional(),
-  /** CloudNativePG and cert-manager: `install` their Helm charts, or `present` on the cluster already. */
+  /**
+   * CloudNativePG, its Barman Cloud plugin where there is an object store, and cert-manager: `install` their Helm
+   * charts, or `present` on the cluster already, the first two in the namespace `cnpg-system`.
+   */
   operators: z.enum(['install', 'present']).default('install'),
   postgres: databaseCluster('20Gi').prefault({}),
-  timescale: databaseCluster('20Gi').extend({ image: digest.optional() }).prefault({}),
+  timescale: databaseCluster('20Gi')
+    .extend({
+      /** PostgreSQL 17 with TimescaleDB and pgvector; default: `stacks/kubernetes/timescale`, built and pushed to imageRepository. */
+      image: digest.optional(),
+    })
+    .prefault({}),
   redis: z.strictObject({ storage: quantity.default('2Gi'), memory: quantity.default('512Mi') }).prefault({}),
   backups: z
     .strictObject({ objectStore: objectStore.optional(), retentionDays: whole(0).optional() })
@@ -238,7 +246,13 @@ function* contradictions(all: Partial<Parsed>): Iterable<[path: string[], messag
   if (all.platform === 'external' && all.external === undefined)
     yield [['external'], 'is missing: the servers of platform external'];
   if (all.platform === 'aws' && all.aws) yield* contradictionsOfAws(all.aws);
-  if (all.platform !== 'external') yield* contradictionsOfBackups(all);
+  if (all.platform !== 'kubernetes' && all.platform !== 'aws') return;
+  yield* contradictionsOfBackups(all);
+  if (all.kubernetes && all.kubernetes.timescale?.image === undefined && all.imageRepository === undefined)
+    yield [
+      ['kubernetes', 'timescale', 'image'],
+      'is missing: give the image of TimescaleDB by its digest, or imageRepository to build one',
+    ];
 }
 
 function* contradictionsOfAws(aws: Partial<Parsed['aws']>): Iterable<[string[], string]> {
