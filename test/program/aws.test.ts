@@ -462,6 +462,17 @@ describe('archives and backups', () => {
     });
   });
 
+  test('what S3 and AWS Backup refuse at once, or before the other, is made in turn', () => {
+    expect(prod.the('BucketPolicy', 'aws-archives').dependsOn).toContain(
+      'aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock aws-archives',
+    );
+    for (const part of [
+      prod.the('BucketLifecycleConfiguration', 'aws-archives'),
+      prod.the('Selection', 'aws-backups'),
+    ])
+      expect(part.dependsOn).toContain('aws:s3/bucketVersioning:BucketVersioning aws-archives');
+  });
+
   test('what was deleted or overwritten there can be had back for as long as backups are kept', () => {
     expect(prod.the('BucketLifecycleConfiguration', 'aws-archives').inputs.rules).toEqual([
       {
