@@ -20,6 +20,9 @@ import type { Settings, SystemSettings } from './settings.ts';
 import { Verification } from './verification.ts';
 
 const HOME = '/var/lib/cutover';
+/** Service account of the jobs that reach secrets and object stores outside the cluster. */
+export const ADMINISTRATOR = 'cutover-administrator';
+
 const S3_CREDENTIALS = '/run/cutover/s3';
 const SAMPLE = '/app/test/legacy';
 const SQL = fileURLToPath(new URL('../sql', import.meta.url));
@@ -90,7 +93,7 @@ export class Migrations extends pulumi.ComponentResource {
         { parent: this },
       );
     // What may reach secrets and object stores outside the cluster, apart from what only reaches databases.
-    this.#administrator = account('cutover-administrator', platform.serviceAccountAnnotations);
+    this.#administrator = account(ADMINISTRATOR, platform.serviceAccountAnnotations);
     this.#plain = account('cutover-job');
     this.#closePods();
     const stores: Store[] = Object.entries(settings.systems).map(([name, system]) => {

@@ -2,10 +2,10 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { SYSTEMS, storeOf } from '../jobs/systems/index.ts';
 import { connectionString } from './bindings.ts';
-import { ExternalPlatform } from './external/index.ts';
 import { jobsImage } from './image.ts';
 import { Migrations } from './migrations.ts';
 import type { Platform } from './platform.ts';
+import { platformOf } from './platforms.ts';
 import { parseSettings, type Settings } from './settings.ts';
 
 /**
@@ -22,7 +22,7 @@ export function program(config: Readonly<Record<string, unknown>>) {
   });
   const opts = { provider };
   const namespace = namespaceOf(settings, opts);
-  const platform = platformOf(settings, namespace, opts);
+  const platform = platformOf(settings, namespace, provider);
   const image = jobsImage(settings);
   const migrations = new Migrations('migrations', { namespace, platform, image, settings }, opts);
   return outputsOf(settings, platform, migrations);
@@ -46,14 +46,6 @@ function namespaceOf(settings: Settings, opts: pulumi.CustomResourceOptions): pu
     { ...opts, protect: settings.protect },
   );
   return namespace.metadata.name;
-}
-
-function platformOf(
-  settings: Settings,
-  namespace: pulumi.Input<string>,
-  opts: pulumi.ComponentResourceOptions,
-): Platform {
-  return new ExternalPlatform('external', { namespace, servers: settings.external! }, opts);
 }
 
 /** What `pulumi stack output` says: hosts and ports in clear, connection strings as secrets. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import * as docker from '@pulumi/docker';
 import type * as pulumi from '@pulumi/pulumi';
+import { buildImage } from '../image.ts';
 import type { Settings } from '../settings.ts';
 
 /** Major version of PostgreSQL on every platform. */
@@ -30,17 +30,7 @@ export function timescaleImage(
 ): pulumi.Input<string> {
   const given = settings.kubernetes.timescale.image;
   if (given !== undefined) return given;
-  return new docker.Image(
-    'timescale',
-    {
-      imageName: `${settings.imageRepository}-timescale:pg${POSTGRES_MAJOR}`,
-      // A folder of its own as context: no other change of the repository builds this image again.
-      build: {
-        context: TIMESCALE_FOLDER,
-        dockerfile: `${TIMESCALE_FOLDER}/Dockerfile`,
-        platform: 'linux/amd64',
-      },
-    },
-    opts,
-  ).repoDigest;
+  const imageName = `${settings.imageRepository}-timescale:pg${POSTGRES_MAJOR}`;
+  // A folder of its own as context: no other change of the repository builds this image again.
+  return buildImage('timescale', { imageName, folder: TIMESCALE_FOLDER, dockerfile: 'Dockerfile' }, opts);
 }

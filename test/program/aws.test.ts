@@ -21,6 +21,7 @@ const PROD = {
   platform: 'aws',
   environment: 'prod',
   image: IMAGE,
+  kubernetes: { timescale: { image: IMAGE } },
   systems: {
     'lightning-talk': { source: 's3://legacy/lightning-talk/' },
     trdinger: { source: 'pvc://legacy/trdinger' },
