@@ -45,6 +45,33 @@ const thrown = (act: () => unknown): unknown => {
   return expect.fail('nothing was thrown');
 };
 
+describe('--source in an object store', () => {
+  const sources = (...values: string[]) =>
+    sourcesOf(parse('--home', home, ...values.flatMap((value) => ['--source', value])));
+
+  it('is one store, or a prefix with a prefix for each; they come into the home folder', () => {
+    const one = sources('trdinger=s3://bucket/db/', '/local');
+    expect(one.folders).toEqual(['/local']);
+    expect(one.stores).toEqual(new Map([['trdinger', join(home, 's3', 'trdinger')]]));
+    expect(one.objects).toEqual(new Map([['trdinger', { bucket: 'bucket', prefix: 'db/' }]]));
+    const all = sources('s3://bucket', 'harca=/own');
+    expect(all.stores.get('harca')).toBe('/own');
+    expect(all.objects!.has('harca')).toBe(false);
+    expect(all.objects!.get('instant-search')).toEqual({ bucket: 'bucket', prefix: 'instant-search/' });
+    expect(all.stores.get('instant-search')).toBe(join(home, 's3', 'instant-search'));
+  });
+
+  it.each([
+    [['s3://bucket', '/local'], /s3:\/\/bucket is one of several folders/],
+    [['s3://bucket', 's3://other'], /s3:\/\/bucket is one of several folders/],
+    [['trdinger=s3://b'], /s3:\/\/b is not s3:\/\/BUCKET\/PREFIX/],
+    [['nope=s3://bucket'], /unknown system nope/],
+    [['harca-db=s3://bucket'], /harca-db=… is not a URL of a PostgreSQL database/],
+  ])('%s is refused', (values, message) => {
+    expect(thrown(() => sources(...values))).toEqual(usage(message));
+  });
+});
+
 describe('--source', () => {
   const sources = (...values: string[]) =>
     sourcesOf(parse(...values.flatMap((value) => ['--source', value])));
@@ -230,5 +257,15 @@ describe('the last start', () => {
       resolve('day=2'),
     ]);
     expect(sourcesOf({ ...options, source: found.source })).toEqual(sourcesOf(options));
+  });
+});
+
+describe('--platform', () => {
+  it('is a folder, and no other servers beside it', () => {
+    expect(namedPlatform(parse('--platform', home), true)).toMatchObject({ folder: home });
+    const both = parse('--platform', home, '--timescale', 'postgresql://u:p@h/postgres');
+    expect(thrown(() => namedPlatform(both, false))).toEqual(
+      usage('servers are named by --platform and by URLs'),
+    );
   });
 });

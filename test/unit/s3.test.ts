@@ -14,6 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { makeProgram } from '../../jobs/command-line.ts';
 import { withDownloads } from '../../jobs/downloads.ts';
 import { s3Place } from '../../jobs/s3.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
@@ -169,6 +170,17 @@ describe('objects', () => {
     expect(filesIn(await download('s3://legacy/a'))).toEqual({ one: '1', three: '3', two: 'new' });
   });
 
+  it('that change and change back are not taken for what was listed', async () => {
+    put({ 'a/one': 'old' });
+    let reads = 0;
+    before = (what) => {
+      if (what === 'GET a/one') put({ 'a/one': reads++ === 0 ? 'new' : 'old' });
+      else put({ 'a/one': 'old' });
+    };
+    expect(filesIn(await download('s3://legacy/a'))).toEqual({ one: 'old' });
+    expect(reads).toBe(2);
+  });
+
   it('that change all the time are given up', async () => {
     let n = 0;
     before = () => put({ 'a/one': String(n++) });
@@ -227,6 +239,20 @@ describe('a store among the sources', () => {
       refused: new Map([['api_credentials.json', 'credentials by its name']]),
     });
     expect(log.filter((what) => !what.includes('list'))).toEqual(['GET data/trdinger/backend/trdinger.db']);
+  });
+});
+
+describe('the command line', () => {
+  it.each(['trdinger=s3://legacy/data/trdinger', 's3://legacy/data'])('takes --source %s', async (source) => {
+    objects.set('data/trdinger/trdinger.db', readFileSync('test/legacy/trdinger/trdinger.db'));
+    const home = newFolder();
+    const told = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const args = ['inspect', '--system', 'trdinger', '--source', source, '--home', home];
+    await makeProgram(new AbortController().signal).parseAsync(args, { from: 'user' });
+    const text = told.mock.calls.join('\n');
+    told.mockRestore();
+    expect(text).toMatch(/trdinger: ok[\s\S]*snapshot [0-9a-f]{64}, 1 files/);
+    expect(readdirSync(join(home, 's3'))).toEqual(['trdinger']);
   });
 });
 
