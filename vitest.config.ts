@@ -31,6 +31,7 @@ export default defineConfig({
     },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'program', include: ['test/program/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'integration',
