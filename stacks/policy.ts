@@ -2,6 +2,7 @@ import type { GraphNode } from './graph.ts';
 import { GATE_RULES } from './policies/gate.ts';
 import { NETWORK_RULES } from './policies/network.ts';
 import { POD_RULES } from './policies/pods.ts';
+import { REDIS_RULES } from './policies/redis.ts';
 import { STORE_RULES, STORE_STACK_RULES } from './policies/stores.ts';
 import type { PolicyOptions, PolicyResource, Rule, StackRule } from './policies/values.ts';
 
@@ -11,7 +12,7 @@ export type { PolicyOptions, PolicyResource, Rule, StackRule };
  * What every resource must be. The same rules run in the program (stacks/enforce.ts), as a policy pack (policy/), over the
  * JSON of a preview (stacks/preview-check.ts) and over the graphs of the tests.
  */
-export const RULES: readonly Rule[] = [...STORE_RULES, ...NETWORK_RULES, ...POD_RULES];
+export const RULES: readonly Rule[] = [...STORE_RULES, ...REDIS_RULES, ...NETWORK_RULES, ...POD_RULES];
 
 /** What only all resources together tell. */
 export const STACK_RULES: readonly StackRule[] = [...GATE_RULES, ...STORE_STACK_RULES];

@@ -146,31 +146,7 @@ export const STORE_RULES: readonly Rule[] = [
       const { type, props } = resource;
       if (type === CNPG) return unmet(props, { 'spec.instances': atLeast(2) });
       if (type === RDS && !isReplica(resource)) return unmet(props, { multiAz: exactly(true) });
-      if (type !== ELASTICACHE) return [];
-      return [
-        ...unmet(props, { automaticFailoverEnabled: exactly(true) }),
-        ...(props.numCacheClusters === undefined
-          ? unmet(props, { replicasPerNodeGroup: atLeast(1) })
-          : unmet(props, { numCacheClusters: atLeast(2) })),
-      ];
-    },
-  },
-  {
-    name: 'closed-redis',
-    description: 'Redis holds sessions. It answers over TLS only, and only to who knows the password.',
-    check: ({ type, props }) => {
-      if (type !== ELASTICACHE) return [];
-      return [
-        ...unmet(props, {
-          transitEncryptionEnabled: exactly(true),
-          // `preferred` also answers without TLS.
-          transitEncryptionMode: {
-            text: 'required',
-            holds: (value) => value === undefined || value === 'required',
-          },
-        }),
-        ...(listAt(props, 'userGroupIds').length > 0 ? [] : unmet(props, { authToken: given })),
-      ];
+      return [];
     },
   },
 ];

@@ -101,6 +101,26 @@ const GOOD = {
       spec: { activeDeadlineSeconds: 60, template: { spec: pod() } },
     },
   },
+  redisNodes: {
+    type: 'kubernetes:apps/v1:StatefulSet',
+    props: {
+      spec: {
+        replicas: 6,
+        template: {
+          spec: { ...pod(), containers: [{ ...pod().containers[0]!, command: ['redis-server'] }] },
+        },
+      },
+    },
+    protect: true,
+  },
+  redisConf: {
+    type: 'kubernetes:core/v1:ConfigMap',
+    props: {
+      data: {
+        conf: 'port 0\ntls-port 6379\ntls-replication yes\ntls-cluster yes\ncluster-enabled yes\ninclude /auth/auth.conf\n',
+      },
+    },
+  },
   cronJob: {
     type: 'kubernetes:batch/v1:CronJob',
     props: { spec: { jobTemplate: { spec: { template: { spec: pod() } } } } },
@@ -163,6 +183,7 @@ const namesOf = (resources: readonly PolicyResource[], options = PROD) =>
     message,
   ]);
 
+const CONF = GOOD.redisConf.props.data.conf;
 const POD = 'props.spec.template.spec';
 const CONTAINER = `${POD}.containers.0`;
 
@@ -219,9 +240,9 @@ const SEEDED: [string, Kind, string, unknown, string][] = [
   ['backups', 'cnpg', 'props.spec.plugins', undefined, 'spec.plugins must have one with isWALArchiver'],
   ['replicated-stores', 'rds', 'props.multiAz', false, 'multiAz must be true'],
   ['replicated-stores', 'cnpg', 'props.spec.instances', 1, 'spec.instances must be at least 2'],
-  ['replicated-stores', 'redis', 'props.replicasPerNodeGroup', 0, 'replicasPerNodeGroup must be at least 1'],
+  ['replicated-redis', 'redis', 'props.replicasPerNodeGroup', 0, 'replicasPerNodeGroup must be at least 1'],
   [
-    'replicated-stores',
+    'replicated-redis',
     'redis',
     'props.automaticFailoverEnabled',
     undefined,
@@ -242,6 +263,28 @@ const SEEDED: [string, Kind, string, unknown, string][] = [
     'transitEncryptionMode must be required',
   ],
   ['closed-redis', 'redis', 'props.authToken', undefined, 'authToken must be given'],
+  [
+    'closed-redis',
+    'redisConf',
+    'props.data.conf',
+    CONF.replace('port 0', 'port 6379'),
+    'data.conf must have port 0',
+  ],
+  [
+    'closed-redis',
+    'redisConf',
+    'props.data.conf',
+    CONF.replace('tls-port 6379', ''),
+    'data.conf must have tls-port',
+  ],
+  [
+    'closed-redis',
+    'redisConf',
+    'props.data.conf',
+    CONF.replace(/include .*/, ''),
+    'data.conf must have include, aclfile or requirepass',
+  ],
+  ['replicated-redis', 'redisNodes', 'props.spec.replicas', 3, 'spec.replicas must be at least 6'],
   ['closed-networks', 'group', 'props.ingress.0.cidrBlocks', ['0.0.0.0/0'], 'is open to 0.0.0.0/0 or ::/0'],
   [
     'closed-networks',
