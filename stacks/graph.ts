@@ -1,5 +1,6 @@
 import * as pulumi from '@pulumi/pulumi';
 import { deserializeProperties } from '@pulumi/pulumi/runtime/rpc.js';
+import { UNKNOWN } from './policies/values.ts';
 
 /** A resource as a program registers it. Secrets are masked; what only a provider knows reads `<type of the resource name property>`. */
 export interface GraphNode {
@@ -24,7 +25,8 @@ export type Answers = (type: string, name: string, inputs: Record<string, any>) 
 
 export const SECRET = '[secret]';
 
-const label = (urn: string) => {
+/** `type name` of a resource by its URN. */
+export const labelOf = (urn: string): string => {
   const [, , types, name] = urn.split('::');
   return `${types!.split('$').pop()} ${name}`;
 };
@@ -93,18 +95,19 @@ function nodeOf(request: any): GraphNode {
   return {
     type: request.getType(),
     name: request.getName(),
-    ...(parent && !parent.includes('pulumi:pulumi:Stack::') ? { parent: label(parent) } : {}),
+    ...(parent && !parent.includes('pulumi:pulumi:Stack::') ? { parent: labelOf(parent) } : {}),
     inputs: plain(deserializeProperties((request.getObject ?? request.getProperties).call(request))) as any,
-    dependsOn: [...new Set<string>(request.getDependenciesList().map(label))].sort(),
+    dependsOn: [...new Set<string>(request.getDependenciesList().map(labelOf))].sort(),
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     ...(ignored.length > 0 ? { ignoreChanges: ignored } : {}),
     ...(trigger === undefined || trigger === null ? {} : { replacementTrigger: trigger }),
   };
 }
 
-/** Inputs as JSON has them, sorted by key, secrets masked. */
+/** Inputs as JSON has them, sorted by key, secrets masked; in a preview, what is not known as the engine's sign for it. */
 function plain(value: unknown): unknown {
   if (pulumi.runtime.isRpcSecret(value)) return SECRET;
+  if (pulumi.isUnknown(value)) return UNKNOWN;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

@@ -6,14 +6,10 @@ import { jobsImage } from './image.ts';
 import { Migrations } from './migrations.ts';
 import type { Platform } from './platform.ts';
 import { platformOf } from './platforms.ts';
-import { parseSettings, type Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 
-/**
- * A stack: settings → platform → migrations → outputs.
- * @param config keys without the project's name, objects as objects
- */
-export function program(config: Readonly<Record<string, unknown>>) {
-  const settings = parseSettings(config);
+/** A stack: settings → platform → migrations → outputs. */
+export function program(settings: Settings) {
   const provider = new k8s.Provider('cluster', {
     context: settings[settings.platform === 'external' ? 'external' : 'kubernetes']?.context,
     // Else a Secret whose data changes is replaced, and every Job that names it runs again.
@@ -77,7 +73,7 @@ function outputsOf(settings: Settings, platform: Platform, migrations: Migration
 }
 
 /**
- * The stack's config as the settings take it: Pulumi has every value as a text, objects and arrays as JSON.
+ * The stack's config as `parseSettings` takes it: Pulumi has every value as a text, objects and arrays as JSON.
  * @param values keys with their namespace
  */
 export function configOf(values: Readonly<Record<string, string>>): Record<string, unknown> {

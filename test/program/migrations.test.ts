@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type GraphNode, graphOf, SECRET } from '../../stacks/graph.ts';
 import { PHASE_RULES } from '../../stacks/phases.ts';
 import { program } from '../../stacks/program.ts';
-import { PHASES, type Phase } from '../../stacks/settings.ts';
+import { PHASES, type Phase, parseSettings } from '../../stacks/settings.ts';
 
 const IMAGE = `registry.example.com/cutover@sha256:${'1'.repeat(64)}`;
 const CA = '-----BEGIN CERTIFICATE-----\nMIIcertificate\n-----END CERTIFICATE-----\n';
@@ -63,7 +63,7 @@ class Graph {
 /** Graph of the program for five stores in one phase, or with settings of one. */
 async function graph(systems: Record<string, object>, changes: object = {}): Promise<Graph> {
   const config = { ...external, systems, ...changes };
-  const { nodes, outputs } = await graphOf(() => program(config), { stack: 'test' });
+  const { nodes, outputs } = await graphOf(() => program(parseSettings(config)), { stack: 'test' });
   return new Graph(nodes, outputs);
 }
 const all = (phase: Phase) =>
@@ -276,8 +276,8 @@ describe('what bites on Kubernetes', () => {
 
   it('nothing that matters is made inside of apply: a preview shows it all', async () => {
     const config = { ...external, systems: { trdinger: { source: 'sample', phase: 'cut-over' } } };
-    const preview = await graphOf(() => program(config), { stack: 'test', preview: true });
-    const real = await graphOf(() => program(config), { stack: 'test' });
+    const preview = await graphOf(() => program(parseSettings(config)), { stack: 'test', preview: true });
+    const real = await graphOf(() => program(parseSettings(config)), { stack: 'test' });
     const names = (nodes: readonly GraphNode[]) => nodes.map(({ type, name }) => `${type} ${name}`);
     expect(names(preview.nodes)).toEqual(names(real.nodes));
   });
