@@ -11,6 +11,7 @@ import {
   REFUSAL,
   type Violation,
 } from './policy.ts';
+import { Refusal } from './refusal.ts';
 
 /** What the SDK has and does not declare. */
 const { waitForRPCs } = runtime as unknown as { waitForRPCs: () => Promise<void> };
@@ -24,7 +25,7 @@ const internals = (output: unknown) => output as OutputInternals;
 /**
  * Runs a program under the rules of stacks/policy.ts, with no tool beside Pulumi: a preview names every violation at once,
  * and an update makes nothing that violates a rule. Mocks know no transforms, so under them it only runs the program.
- * @throws pulumi.RunError with all violations
+ * @throws Refusal with all violations
  */
 export async function enforced<T>(options: PolicyOptions, program: () => T | Promise<T>): Promise<T> {
   const all: PolicyResource[] = [];
@@ -42,7 +43,7 @@ export async function enforced<T>(options: PolicyOptions, program: () => T | Pro
 }
 
 function refuse(violations: readonly Violation[]): void {
-  if (violations.length > 0) throw new pulumi.RunError(`${REFUSAL}.\n${described(violations)}`);
+  if (violations.length > 0) throw new Refusal(`${REFUSAL}.\n${described(violations)}`);
 }
 
 async function resourceOf(args: pulumi.ResourceTransformArgs): Promise<PolicyResource> {

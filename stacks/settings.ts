@@ -1,6 +1,6 @@
-import { RunError } from '@pulumi/pulumi';
 import { z } from 'zod';
 import { STORES } from '../jobs/systems/index.ts';
+import { Refusal } from './refusal.ts';
 
 /** The phases of a migration, in their order; `rolled-back` can be reached from each. */
 export const PHASES = [
@@ -291,7 +291,7 @@ export type ExternalSettings = NonNullable<Parsed['external']>;
 export type Settings = Readonly<Parsed>;
 
 /** Every mistake in a stack's config, each with the path of its key. */
-export class SettingsError extends RunError {
+export class SettingsError extends Refusal {
   constructor(readonly mistakes: readonly { readonly path: string; readonly message: string }[]) {
     const lines = mistakes.map(({ path, message }) => `  cutover:${path} ${message}`);
     super(
