@@ -9,7 +9,7 @@ import type { SystemMapping } from '../jobs/engine/mapping.ts';
 import { JOBS, type JobName } from '../jobs/plan.ts';
 import { SYSTEMS, storeOf } from '../jobs/systems/index.ts';
 import { Binding } from './bindings.ts';
-import { Maintenance } from './maintenance.ts';
+import { Maintenance, type MaintenanceArgs } from './maintenance.ts';
 import { MigrationJob } from './migration-job.ts';
 import { type JobSet, PHASE_RULES } from './phases.ts';
 import type { Platform } from './platform.ts';
@@ -22,6 +22,8 @@ import { Verification } from './verification.ts';
 const HOME = '/var/lib/cutover';
 /** Service account of the jobs that reach secrets and object stores outside the cluster. */
 export const ADMINISTRATOR = 'cutover-administrator';
+/** And of those that publish how fast the hot queries are. */
+export const METRICS = 'cutover-metrics';
 
 const S3_CREDENTIALS = '/run/cutover/s3';
 const SAMPLE = '/app/test/legacy';
@@ -39,7 +41,7 @@ const JOBS_OF: Readonly<Record<JobSet, readonly JobName[]>> = {
 const ROLES_OF: Readonly<Record<JobName, readonly RoleKind[]>> = {
   provision: ['owner', 'migrator', 'verifier', 'readonly', 'readwrite', 'admin'],
   backup: [],
-  load: ['owner', 'migrator', 'verifier'],
+  load: ['owner', 'migrator'],
   verify: ['verifier'],
 };
 
@@ -77,6 +79,8 @@ export class Migrations extends pulumi.ComponentResource {
   readonly #folder: PlatformFolder;
   readonly #administrator: k8s.core.v1.ServiceAccount;
   readonly #plain: k8s.core.v1.ServiceAccount;
+  /** Where figures have a place to go to. */
+  readonly #metrics: k8s.core.v1.ServiceAccount | undefined;
 
   constructor(
     private readonly name: string,
@@ -93,8 +97,9 @@ export class Migrations extends pulumi.ComponentResource {
         { parent: this },
       );
     // What may reach secrets and object stores outside the cluster, apart from what only reaches databases.
-    this.#administrator = account(ADMINISTRATOR, platform.serviceAccountAnnotations);
+    this.#administrator = account(ADMINISTRATOR, platform.annotations?.administrator);
     this.#plain = account('cutover-job');
+    this.#metrics = platform.annotations && account(METRICS, platform.annotations.metrics);
     this.#closePods();
     const stores: Store[] = Object.entries(settings.systems).map(([name, system]) => {
       const systems = SYSTEMS.filter((each) => storeOf(each) === name);
@@ -177,7 +182,7 @@ export class Migrations extends pulumi.ComponentResource {
     const proof = made.get('verify');
     new Binding(`${name}-binding`, { namespace, platform, systems, roles, phase, proof }, { parent: this });
     if (set !== 'none')
-      new Maintenance(name, { namespace, pod: this.#maintenancePod(store) }, { parent: this });
+      new Maintenance(name, { namespace, commands: this.#commands(store) }, { parent: this });
     return {
       phase,
       sourceGeneration,
@@ -278,29 +283,53 @@ export class Migrations extends pulumi.ComponentResource {
     return [{ mountPath: S3_CREDENTIALS, readOnly: true, volume: { secret } }];
   }
 
-  #maintenancePod(store: Store): JobPodArgs {
-    const pod = this.#pod(
-      'load',
-      [store],
-      [{ mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } }],
-    );
-    return { ...pod, args: ['--system', store.name] };
+  /** What a store's databases need again and again, as pods. */
+  #commands(store: Store): MaintenanceArgs['commands'] {
+    const pod = (command: string, roles: readonly RoleKind[]): JobPodArgs => ({
+      ...this.#podOf([store], roles, false, [
+        { mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } },
+      ]),
+      args: [command, '--system', store.name],
+    });
+    const measure = pod('measure', ['readonly']);
+    return {
+      analyze: pod('analyze', ['owner']),
+      reindex: pod('reindex', ['owner', 'verifier']),
+      ...(this.#metrics && {
+        measure: {
+          ...measure,
+          args: [...measure.args, '--publish'],
+          serviceAccountName: this.#metrics.metadata.name,
+        },
+      }),
+    };
   }
 
   #pod(job: JobName, stores: readonly Store[], volumes: JobPodArgs['volumes']): JobPodArgs {
     const administers = job === 'provision' || job === 'backup';
+    return {
+      ...this.#podOf(stores, ROLES_OF[job], administers, volumes),
+      args: ['job', job, ...stores.flatMap(({ name }) => ['--system', name])],
+    };
+  }
+
+  #podOf(
+    stores: readonly Store[],
+    roles: readonly RoleKind[],
+    administers: boolean,
+    volumes: JobPodArgs['volumes'],
+  ): Omit<JobPodArgs, 'args'> {
     const projected = {
       sources: [
         ...this.#folder.files(administers),
         // Without a key named, a Secret is projected whole.
-        ...(ROLES_OF[job].length > 0 ? stores.map(({ roles }) => roles.files(ROLES_OF[job])) : []),
+        ...(roles.length > 0 ? stores.map((store) => store.roles.files(roles)) : []),
       ],
       // Readable for the pod's group alone.
       defaultMode: 0o440,
     };
     return {
       image: this.args.image,
-      args: ['job', job, ...stores.flatMap(({ name }) => ['--system', name])],
       env: { CUTOVER_HOME: HOME, CUTOVER_PLATFORM: PLATFORM_FOLDER },
       serviceAccountName: (administers ? this.#administrator : this.#plain).metadata.name,
       volumes: [...volumes, { mountPath: PLATFORM_FOLDER, readOnly: true, volume: { projected } }],

@@ -41,6 +41,8 @@ export interface RedisCluster {
   readonly passwordValue: Output<string>;
 }
 
+export type Annotations = Readonly<Record<string, Input<string>>>;
+
 /** What every platform gives; the migrations know nothing else of it. */
 export interface Platform {
   readonly postgres: PostgresServer & { readonly admin: AdminLogin };
@@ -51,8 +53,15 @@ export interface Platform {
   readonly redis?: RedisCluster | undefined;
   /** Where backups lie and how far back they go, in clear, for people. */
   readonly backups: Readonly<Record<string, Input<string>>>;
-  /** Annotations of the Jobs' service accounts, such as the IAM role that they may take. */
-  readonly serviceAccountAnnotations?: Readonly<Record<string, Input<string>>> | undefined;
+  /** Annotations of the service accounts that reach what lies outside the cluster, such as the IAM role that each may take. */
+  readonly annotations?:
+    | {
+        /** Of the jobs that administer servers, read legacy stores and write archives. */
+        readonly administrator: Annotations;
+        /** Of those that publish how fast the hot queries are. */
+        readonly metrics: Annotations;
+      }
+    | undefined;
   /** Where `backup` also puts the snapshots: `s3://bucket/prefix`; undefined: only on the volume of the system. */
   readonly archive?: Input<string> | undefined;
   /** What must be there before the first Job runs. */

@@ -8,7 +8,7 @@ import { timescaleImage } from './kubernetes/images.ts';
 import { KubernetesPlatform } from './kubernetes/index.ts';
 import { Operators } from './kubernetes/operators.ts';
 import { timescaleSettings } from './kubernetes/parameters.ts';
-import { ADMINISTRATOR } from './migrations.ts';
+import { ADMINISTRATOR, METRICS } from './migrations.ts';
 import type { Platform } from './platform.ts';
 import { LEAST_RETENTION, type Settings } from './settings.ts';
 
@@ -32,7 +32,7 @@ export function platformOf(
       settings,
       namespace,
       timescale: (wal) => timescaleOnCluster(settings, namespace, wal, opts),
-      serviceAccounts: { jobs: ADMINISTRATOR, timescale: TIMESCALE },
+      serviceAccounts: { jobs: ADMINISTRATOR, metrics: METRICS, timescale: TIMESCALE },
     },
     opts,
   );

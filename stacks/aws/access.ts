@@ -22,7 +22,7 @@ export function accessOf(
     readonly storage: Storage;
     readonly secretArn: pulumi.Input<string>;
     readonly namespace: pulumi.Input<string>;
-    readonly accounts: { readonly jobs: string; readonly timescale: string };
+    readonly accounts: { readonly jobs: string; readonly metrics: string; readonly timescale: string };
   },
 ) {
   const { archive, systems } = context.settings;
@@ -53,6 +53,9 @@ export function accessOf(
       's3:PutObject',
       's3:AbortMultipartUpload',
     ]),
+    ...sources.flatMap((place) => objects(place, ['s3:GetObject'])),
+  ]);
+  const metrics = roleOf(context, network, { name: 'metrics', namespace, account: accounts.metrics }, [
     {
       Effect: 'Allow',
       Action: 'cloudwatch:PutMetricData',
@@ -60,7 +63,6 @@ export function accessOf(
       Resource: '*',
       Condition: { StringEquals: { 'cloudwatch:namespace': METRICS } },
     },
-    ...sources.flatMap((place) => objects(place, ['s3:GetObject'])),
   ]);
   const timescale = roleOf(context, network, { name: 'timescale', namespace, account: accounts.timescale }, [
     useKey,
@@ -72,11 +74,11 @@ export function accessOf(
     ]),
   ]);
   return {
-    /** Annotations of the Jobs' service accounts. */
+    // Annotations of the service accounts.
     jobs: jobs.annotations,
-    /** Annotations of the service account of TimescaleDB's pods. */
+    metrics: metrics.annotations,
     timescale: timescale.annotations,
-    ready: [jobs.policy, timescale.policy],
+    ready: [jobs.policy, metrics.policy, timescale.policy],
   };
 }
 

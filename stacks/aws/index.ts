@@ -29,6 +29,8 @@ export interface AwsPlatformArgs {
   readonly serviceAccounts: {
     /** Of the Jobs that administer servers, read legacy stores and write archives. */
     readonly jobs: string;
+    /** Of the CronJobs that publish how fast the hot queries are. */
+    readonly metrics: string;
     /** Of TimescaleDB's pods, which write its WAL. CloudNativePG names it after the cluster. */
     readonly timescale: string;
   };
@@ -45,7 +47,7 @@ export interface AwsPlatformArgs {
  * new AwsPlatform('platform', {
  *   settings,
  *   namespace: namespace.metadata.name,
- *   serviceAccounts: { jobs: 'cutover-administrator', timescale: 'timescale' },
+ *   serviceAccounts: { jobs: 'cutover-administrator', metrics: 'cutover-metrics', timescale: 'timescale' },
  *   timescale: (wal) => new TimescaleCluster('timescale', { settings, wal }),
  * }, { providers: { kubernetes: provider } });
  */
@@ -55,7 +57,7 @@ export class AwsPlatform extends pulumi.ComponentResource implements Platform {
   readonly timescale: Platform['timescale'];
   readonly redis: NonNullable<Platform['redis']>;
   readonly backups: Platform['backups'];
-  readonly serviceAccountAnnotations: NonNullable<Platform['serviceAccountAnnotations']>;
+  readonly annotations: NonNullable<Platform['annotations']>;
   readonly archive: pulumi.Output<string>;
   readonly wal: WalArchive;
   /** ARN of the topic that all alarms go to. */
@@ -99,7 +101,7 @@ export class AwsPlatform extends pulumi.ComponentResource implements Platform {
     this.timescale = timescale.timescale;
     this.redis = redis.redis;
     this.archive = storage.snapshots;
-    this.serviceAccountAnnotations = access.jobs;
+    this.annotations = { administrator: access.jobs, metrics: access.metrics };
     this.alarmTopic = alarmsOf(context, network, postgres, redis.cluster).arn;
     const days = context.retentionDays;
     this.backups = {

@@ -74,7 +74,11 @@ async function graph(config: Readonly<Record<string, unknown>>, stack = 'prod', 
       const platform = new AwsPlatform('aws', {
         settings,
         namespace: 'cutover',
-        serviceAccounts: { jobs: 'cutover-administrator', timescale: 'timescale' },
+        serviceAccounts: {
+          jobs: 'cutover-administrator',
+          metrics: 'cutover-metrics',
+          timescale: 'timescale',
+        },
         timescale: (given) => {
           wal = given;
           return { timescale: server, backups: { timescale: 'WAL in S3' }, ready: [new Timescale()] };
@@ -89,7 +93,7 @@ async function graph(config: Readonly<Record<string, unknown>>, stack = 'prod', 
           wal: platform.wal,
           backups: platform.backups,
           archive: platform.archive,
-          annotations: platform.serviceAccountAnnotations,
+          annotations: platform.annotations,
         }),
       };
     },
@@ -149,8 +153,10 @@ const WITHOUT_ALARMS = [
   'ReplicationGroup aws-redis',
   'Role aws-backups',
   'Role aws-jobs',
+  'Role aws-metrics',
   'Role aws-timescale',
   'RolePolicy aws-jobs',
+  'RolePolicy aws-metrics',
   'RolePolicy aws-timescale',
   'RolePolicyAttachment aws-backups-rds',
   'RolePolicyAttachment aws-backups-s3',
@@ -222,6 +228,7 @@ describe('exactly these resources', () => {
       'BucketPublicAccessBlock',
       'BucketServerSideEncryptionConfiguration',
       'BucketVersioning',
+      'RolePolicy',
       'RolePolicy',
       'RolePolicy',
       'RolePolicyAttachment',
@@ -582,7 +589,7 @@ describe('who gets in', () => {
   };
   const WRITE = ['s3:GetObject', 's3:PutObject', 's3:AbortMultipartUpload'];
 
-  test('the role of the Jobs: the login, the snapshots, metrics of one namespace, and the legacy stores to read', () => {
+  test('the role of the Jobs: the login, the snapshots, and the legacy stores to read', () => {
     expect(prod.the('Role', 'aws-jobs').inputs.assumeRolePolicy).toEqual(trustOf('cutover-administrator'));
     expect(prod.the('RolePolicy', 'aws-jobs').inputs.policy).toEqual({
       Version: '2012-10-17',
@@ -590,13 +597,22 @@ describe('who gets in', () => {
         { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: 'arn:master' },
         useKey,
         ...objects('archives-1', 'snapshots', WRITE),
+        ...objects('legacy', 'lightning-talk', ['s3:GetObject']),
+      ],
+    });
+  });
+
+  test('the role of what publishes metrics: those of one namespace, and nothing else', () => {
+    expect(prod.the('Role', 'aws-metrics').inputs.assumeRolePolicy).toEqual(trustOf('cutover-metrics'));
+    expect(prod.the('RolePolicy', 'aws-metrics').inputs.policy).toEqual({
+      Version: '2012-10-17',
+      Statement: [
         {
           Effect: 'Allow',
           Action: 'cloudwatch:PutMetricData',
           Resource: '*',
           Condition: { StringEquals: { 'cloudwatch:namespace': 'cutover' } },
         },
-        ...objects('legacy', 'lightning-talk', ['s3:GetObject']),
       ],
     });
   });
@@ -764,7 +780,7 @@ describe('what it gives', () => {
   test('roles, places and backups in clear', () => {
     const role = (arn: string) => ({ 'eks.amazonaws.com/role-arn': arn });
     expect(prod.values).toMatchObject({
-      annotations: role('arn:aws-jobs'),
+      annotations: { administrator: role('arn:aws-jobs'), metrics: role('arn:aws-metrics') },
       archive: 's3://archives-1/snapshots',
       wal: { url: 's3://archives-1/wal', serviceAccountAnnotations: role('arn:aws-timescale') },
       backups: {
@@ -792,6 +808,7 @@ describe('what it gives', () => {
       'Instance aws-replica-1',
       'ReplicationGroup aws-redis',
       'RolePolicy aws-jobs',
+      'RolePolicy aws-metrics',
       'RolePolicy aws-timescale',
       'Secret aws-redis-auth',
       'SecurityGroupIngressRule aws-postgres',

@@ -144,11 +144,7 @@ describe('all stores in phase load', () => {
       'redis/password',
     ];
     expect(files('trdinger-backup')).toEqual(admin);
-    expect(files('trdinger-load')).toEqual([
-      'roles/trdinger_owner',
-      'roles/trdinger_migrator',
-      'roles/trdinger_verifier',
-    ]);
+    expect(files('trdinger-load')).toEqual(['roles/trdinger_owner', 'roles/trdinger_migrator']);
     expect(files('trdinger-verify')).toEqual(['roles/trdinger_verifier']);
     expect(files('provision')).toHaveLength(admin.length + 36);
   });
