@@ -2,7 +2,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { deserializeProperties } from '@pulumi/pulumi/runtime/rpc.js';
 import { UNKNOWN } from './policies/values.ts';
 
-/** A resource as a program registers it. Secrets are masked; what only a provider knows reads `<type of the resource name property>`. */
+/** A resource as a program registers it. Secrets are masked; what a preview can't know is the engine's sign for it. */
 export interface GraphNode {
   readonly type: string;
   readonly name: string;
@@ -21,7 +21,35 @@ export interface GraphNode {
 }
 
 /** What providers would answer beyond the inputs, for a graph that is made without them. */
-export type Answers = (type: string, name: string, inputs: Record<string, any>) => Record<string, unknown>;
+export type Answers = (
+  type: string,
+  name: string,
+  inputs: Readonly<Record<string, unknown>>,
+) => Record<string, unknown>;
+
+type Struct = Parameters<typeof deserializeProperties>[0];
+
+/** A request of Pulumi's protocol, as far as a graph is made of it: `RegisterResourceRequest` and `ReadResourceRequest`. */
+interface ResourceRequest {
+  getType(): string;
+  getName(): string;
+  getParent(): string;
+  getDependenciesList(): string[];
+  /** Inputs of a resource to be made, … */
+  getObject?(): Struct;
+  /** … and of one to be read. */
+  getProperties?(): Struct;
+  getId?(): string;
+  getProtect?(): boolean;
+  getRetainondelete?(): boolean;
+  getDeletebeforereplace?(): boolean;
+  getIgnorechangesList?(): string[];
+  getReplacementTrigger?(): { toJavaScript(): unknown } | undefined;
+}
+type Monitor = Record<
+  'registerResource' | 'readResource',
+  (request: ResourceRequest, ...rest: unknown[]) => unknown
+>;
 
 export const SECRET = '[secret]';
 
@@ -62,17 +90,15 @@ export async function graphOf<T>(
     options.preview ?? false,
   );
   pulumi.runtime.setAllConfig({ ...options.config }, [...(options.secretConfig ?? [])]);
-  const monitor = pulumi.runtime.getMonitor() as any;
-  const register = monitor.registerResource.bind(monitor);
-  monitor.registerResource = (request: any, ...rest: unknown[]) => {
-    nodes.push(nodeOf(request));
-    return register(request, ...rest);
-  };
-  const read = monitor.readResource.bind(monitor);
-  monitor.readResource = (request: any, ...rest: unknown[]) => {
-    nodes.push({ ...nodeOf(request), reads: request.getId() });
-    return read(request, ...rest);
-  };
+  // Mocks are not told of dependencies, protection and triggers; what goes to the monitor has them.
+  const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+  for (const method of ['registerResource', 'readResource'] as const) {
+    const original = monitor[method].bind(monitor);
+    monitor[method] = (request, ...rest) => {
+      nodes.push(nodeOf(request));
+      return original(request, ...rest);
+    };
+  }
   let outputs: Awaited<T> | undefined;
   await pulumi.runtime.runInPulumiStack(async () => {
     outputs = await program();
@@ -83,8 +109,9 @@ export async function graphOf<T>(
   return { nodes: nodes.filter(({ type }) => type !== 'pulumi:pulumi:Stack'), outputs: outputs! };
 }
 
-function nodeOf(request: any): GraphNode {
+function nodeOf(request: ResourceRequest): GraphNode {
   const parent = request.getParent();
+  const reads = request.getProperties && request.getId?.();
   const optional = {
     protect: request.getProtect?.() || undefined,
     retainOnDelete: request.getRetainondelete?.() || undefined,
@@ -96,11 +123,14 @@ function nodeOf(request: any): GraphNode {
     type: request.getType(),
     name: request.getName(),
     ...(parent && !parent.includes('pulumi:pulumi:Stack::') ? { parent: labelOf(parent) } : {}),
-    inputs: plain(deserializeProperties((request.getObject ?? request.getProperties).call(request))) as any,
+    inputs: plain(
+      deserializeProperties((request.getObject?.() ?? request.getProperties?.())!),
+    ) as GraphNode['inputs'],
     dependsOn: [...new Set<string>(request.getDependenciesList().map(labelOf))].sort(),
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     ...(ignored.length > 0 ? { ignoreChanges: ignored } : {}),
     ...(trigger === undefined || trigger === null ? {} : { replacementTrigger: trigger }),
+    ...(reads === undefined ? {} : { reads }),
   };
 }
 

@@ -77,7 +77,6 @@ const find = (nodes: readonly GraphNode[], type: string, name: string): GraphNod
   expect(found).toHaveLength(1);
   return found[0]!;
 };
-// biome-ignore lint/suspicious/noExplicitAny: inputs of any resource
 const inputs = (nodes: readonly GraphNode[], type: string, name: string): any =>
   find(nodes, type, name).inputs;
 
