@@ -71,11 +71,20 @@ function progressLine(options: CommonOptions): (line: string) => void {
   return (line) => process.stderr.write(`\r\x1b[K${line}`);
 }
 
-/** Prints the result, writes the report, sets the exit code. */
-export async function tell(options: CommonOptions, report: Report, result: unknown): Promise<void> {
+/**
+ * Prints the result, writes the report, sets the exit code.
+ * @param result what is printed with `--json`
+ * @param shown what is printed without it
+ */
+export async function tell(
+  options: CommonOptions,
+  report: Report,
+  result: unknown,
+  shown: Report = report,
+): Promise<void> {
   if (process.stderr.isTTY && !options.json) process.stderr.write('\r\x1b[K');
   if (options.json) console.log(JSON.stringify(result, null, 2));
-  else console.log(formatReport(report));
+  else console.log(formatReport(shown));
   await writeReport(join(resolve(options.home), 'reports', 'last.json'), report);
   if (options.report !== undefined) await writeReport(resolve(options.report), report);
   if (options.json) {

@@ -2,7 +2,7 @@ import { runFor, tell } from './command.ts';
 import { publishVerification } from './kubernetes.ts';
 import { type CommonOptions, platformOf, requireSource } from './options.ts';
 import { type JobName, PLAN } from './plan.ts';
-import { reasonOf, withoutPasswords } from './print.ts';
+import { reasonOf, withoutPasswords, withoutValues } from './print.ts';
 import { checkRedis } from './redis.ts';
 import type { Report } from './report.ts';
 
@@ -19,7 +19,9 @@ export async function runJob(name: JobName, options: CommonOptions, signal: Abor
     return runFor(options, steps, platform, signal);
   };
   const { report, unpublished } = name === 'verify' ? await published(work) : { report: await work() };
-  await tell(options, report, withoutPasswords(report));
+  // A job's log is its reason for Kubernetes, and so reaches everybody who sees a run of `pulumi up`. The report on the
+  // volume, and the ledger, have the values.
+  await tell(options, report, withoutPasswords(withoutValues(report)), withoutValues(report));
   if (report.ok && unpublished !== undefined) throw unpublished;
   if (unpublished !== undefined) console.error(unpublished.message);
   if (!report.ok) console.error(reasonOf(report));

@@ -93,12 +93,21 @@ export function withoutPasswords(report: Report): Report {
 /** Kubernetes keeps this much of a log's tail as the reason of a failed container. */
 const REASON_BYTES = 2000;
 
+/** A report that tells where source and target differ, and not in what. */
+export function withoutValues(report: Report): Report {
+  const systems = Object.entries(report.systems).map(([name, system]) => {
+    const { error } = system;
+    if (error?.code !== 'differences') return [name, system] as const;
+    return [name, { ...system, error: { ...error, message: `${name}: ${differencesIn(system)}` } }] as const;
+  });
+  return { ...report, systems: Object.fromEntries(systems) };
+}
+
 /** Why systems failed, in one line: no value of the data, no password. */
 export function reasonOf(report: Report): string {
-  const reasons = Object.entries(report.systems).flatMap(([name, system]) => {
-    const { error } = system;
+  const reasons = Object.entries(withoutValues(report).systems).flatMap(([name, { error }]) => {
     if (error === undefined) return [];
-    const message = error.code === 'differences' ? differencesIn(system) : error.message.split('\n')[0]!;
+    const message = error.message.split('\n')[0]!;
     const said = message.startsWith(`${name}: `) ? message : `${name}: ${message}`;
     return [error.fix === undefined ? said : `${said}; fix: ${error.fix}`];
   });

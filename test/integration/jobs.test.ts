@@ -133,14 +133,16 @@ describe('the Jobs of a store', () => {
     expect(said.connections).toBeUndefined();
   });
 
-  it('verify says in its last line why it failed, without a value of the data', async () => {
+  it('verify says why it failed without a value of the data, which its report has', async () => {
     const change = (to: string) =>
       asAdmin(platform, 'voice_roleplay', (client) => client.query(`update reminder_logs set extra = ${to}`));
     await change(`jsonb_build_object('was', extra, 'said', 'a value of the data')`);
     const { code, stdout, stderr } = await job('verify', '--quarantine-budget', BUDGET);
     await change(`nullif(extra -> 'was', 'null')`);
     expect(code).toBe(7);
-    expect(stdout).toContain('a value of the data');
+    expect(stdout).toContain('differences in public.reminder_logs');
+    expect(stdout + stderr).not.toContain('a value of the data');
+    expect(await readFile(join(home, 'reports', 'last.json'), 'utf8')).toContain('a value of the data');
     expect(stderr).toMatch(/^error: voice-roleplay: \d+ differences in public\.reminder_logs; fix: .*\n$/);
   });
 
