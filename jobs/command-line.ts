@@ -5,7 +5,7 @@ import { runFor, tell } from './command.ts';
 import { CutoverError, ExitCode } from './errors.ts';
 import { runJob } from './job.ts';
 import { type CommonOptions, platformOf, requireSource, withCommonOptions } from './options.ts';
-import { JOBS, type JobName, type NamedStep, PLAN } from './plan.ts';
+import { JOBS, type JobName, type NamedStep, PLAN, RECHECK } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { withoutPasswords } from './print.ts';
 import type { SystemDivergence } from './report.ts';
@@ -61,9 +61,9 @@ const OTHERS: readonly NamedStep[] = [
 ];
 
 /** Every step that a command runs. */
-export const STEPS: readonly NamedStep[] = [...PLAN, ...OTHERS];
+export const STEPS: readonly NamedStep[] = [...PLAN, RECHECK, ...OTHERS];
 
-const NEEDS_SOURCE = new Set(['inspect', 'backup', 'cleanup']);
+const NEEDS_SOURCE = new Set(['inspect', 'backup', 'cleanup', 'recheck']);
 /** These print the differences that they found. */
 const PROOFS = new Set(['verify', 'export']);
 

@@ -33,6 +33,8 @@ export async function runFor(
     batchRows: options.batchRows,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
+    final: options.final,
+    reload: options.reload,
     archive,
     out: options.out === undefined ? undefined : resolve(options.out),
     signal,

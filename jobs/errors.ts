@@ -20,6 +20,8 @@ export const ExitCode = {
   differences: 7,
   /** Another run holds the target. */
   held: 8,
+  /** The database was cut over: a load would take back what applications wrote there. */
+  cutOver: 9,
   interrupted: 130,
 } as const;
 

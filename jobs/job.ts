@@ -1,7 +1,7 @@
 import { runFor, tell } from './command.ts';
 import { publishVerification } from './kubernetes.ts';
 import { type CommonOptions, platformOf, requireSource } from './options.ts';
-import { type JobName, PLAN } from './plan.ts';
+import { type JobName, stepsOf } from './plan.ts';
 import { reasonOf, withoutPasswords, withoutValues } from './print.ts';
 import { checkRedis } from './redis.ts';
 import type { Report } from './report.ts';
@@ -11,9 +11,9 @@ import type { Report } from './report.ts';
  * whatever it is. The last line on stderr says why it failed: Kubernetes shows the tail of the log as the reason.
  */
 export async function runJob(name: JobName, options: CommonOptions, signal: AbortSignal): Promise<void> {
-  const steps = PLAN.filter(({ job }) => job === name);
+  const steps = stepsOf(name);
   const work = async (): Promise<Report> => {
-    if (name === 'backup') requireSource('job backup', options);
+    if (name === 'backup' || name === 'recheck') requireSource(`job ${name}`, options);
     const platform = await platformOf(options);
     if (name === 'provision' && platform.redis.length > 0) await checkRedis(platform);
     return runFor(options, steps, platform, signal);

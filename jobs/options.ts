@@ -20,6 +20,8 @@ export interface CommonOptions {
   quarantineBudget: string[];
   batchRows: number;
   dryRun?: boolean;
+  final?: number;
+  reload?: boolean;
   /** Of `export` only. */
   out?: string;
   postgres?: string;
@@ -72,6 +74,12 @@ export function withCommonOptions(command: Command): Command {
     )
     .option('--batch-rows <n>', 'rows a transaction', positive, 10_000)
     .option('--dry-run', 'do everything but commit')
+    .option(
+      '--final <generation>',
+      'part of the final sync of a cut-over, which is done once for each',
+      positive,
+    )
+    .option('--reload', 'load although the database was cut over: takes back what was written only there')
     .addOption(
       new Option('--postgres <url>', 'PostgreSQL primary, instead of the embedded one').env(
         'CUTOVER_POSTGRES_URL',

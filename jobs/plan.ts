@@ -5,11 +5,12 @@ import { inspect } from './steps/inspect.ts';
 import { load } from './steps/load.ts';
 import { preflight } from './steps/preflight.ts';
 import { provision } from './steps/provision.ts';
+import { recheck } from './steps/recheck.ts';
 import { schema } from './steps/schema.ts';
 import { verify } from './steps/verify.ts';
 
 /** The Kubernetes Jobs that the steps are gathered into: only the first two are given a login that may administer. */
-export type JobName = 'provision' | 'backup' | 'load' | 'verify';
+export type JobName = 'provision' | 'backup' | 'load' | 'verify' | 'recheck';
 
 /** A step of a system, whether it is in the plan or not. */
 export interface NamedStep {
@@ -88,6 +89,20 @@ export const PLAN: readonly PlannedStep[] = [
   },
 ];
 
+/** The end of a cut-over's final sync, which has the steps of the plan before it. */
+export const RECHECK: PlannedStep = {
+  name: 'recheck',
+  what: 'Look whether the living store still is what was proved, and close the database to further loads',
+  job: 'recheck',
+  after: ['verify'],
+  run: recheck,
+};
+
+const STEPS = [...PLAN, RECHECK];
+
+/** The steps of a Kubernetes Job, in their order. */
+export const stepsOf = (name: JobName): PlannedStep[] => STEPS.filter(({ job }) => job === name);
+
 /** A Kubernetes Job of the plan: `cutover job NAME`. */
 export interface PlannedJob {
   readonly name: JobName;
@@ -98,9 +113,9 @@ export interface PlannedJob {
 }
 
 /** The Jobs of the plan, each behind those that it waits for. */
-export const JOBS: readonly PlannedJob[] = [...new Set(PLAN.map(({ job }) => job))].map((name) => {
-  const own = PLAN.filter(({ job }) => job === name);
+export const JOBS: readonly PlannedJob[] = [...new Set(STEPS.map(({ job }) => job))].map((name) => {
+  const own = stepsOf(name);
   const awaited = new Set(own.flatMap(({ after }) => after));
-  const others = PLAN.filter((step) => step.job !== name && awaited.has(step.name));
+  const others = STEPS.filter((step) => step.job !== name && awaited.has(step.name));
   return { name, steps: own.map((step) => step.name), after: [...new Set(others.map(({ job }) => job))] };
 });

@@ -14,14 +14,14 @@ export interface BindingArgs {
   readonly systems: readonly SystemMapping[];
   readonly roles: Roles;
   readonly phase: Phase;
-  /** The verification that a gated phase waits for. */
-  readonly proof?: pulumi.Resource | undefined;
+  /** The jobs that a gated phase waits for. */
+  readonly proofs: readonly pulumi.Resource[];
 }
 
 /**
  * What the applications of one store read: the switch, a ConfigMap with `READ_FROM`, `WRITE_TO` and `DATABASE_TYPE`; and,
  * once they may write to a database, a Secret for each in the layout of Service Binding.
- * In a gated phase both wait for the proof, so a verification that fails leaves them as they were.
+ * In a gated phase both wait for the proofs, so a verification that fails leaves them as they were.
  */
 export class Binding extends pulumi.ComponentResource {
   readonly configMap: k8s.core.v1.ConfigMap;
@@ -31,9 +31,9 @@ export class Binding extends pulumi.ComponentResource {
     super('cutover:jobs:Binding', name, {}, opts);
     const { namespace, phase } = args;
     const rules = PHASE_RULES[phase];
-    if (rules.gated && args.proof === undefined)
+    if (rules.gated && args.proofs.length === 0)
       throw new Error(`${name}: phase ${phase} has no proof to wait for`);
-    const gate = { parent: this, ...(rules.gated && { dependsOn: [args.proof!] }) };
+    const gate = { parent: this, ...(rules.gated && { dependsOn: [...args.proofs] }) };
     this.secrets =
       rules.switch.WRITE_TO === 'file'
         ? []

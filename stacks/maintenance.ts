@@ -43,7 +43,7 @@ export class Maintenance extends pulumi.ComponentResource {
             },
           },
         },
-        { parent: this },
+        { parent: this, dependsOn: opts?.dependsOn ?? [] },
       );
     }
     this.registerOutputs({});

@@ -66,7 +66,11 @@ export class MigrationJob extends pulumi.ComponentResource {
         dependsOn: opts?.dependsOn ?? [],
         // Longer than the deadline, so that Kubernetes ends the Job, with its reason, before the await gives up.
         customTimeouts: { create: `${deadline + 300}s`, update: `${deadline + 300}s` },
-        ...(args.once ? { ignoreChanges: ['spec', 'metadata'] } : { replacementTrigger: this.trigger }),
+        ...(args.once
+          ? {
+              ignoreChanges: ['spec', 'metadata.labels', 'metadata.annotations["pulumi.com/replaceUnready"]'],
+            }
+          : { replacementTrigger: this.trigger }),
       },
     );
     this.registerOutputs({ job: this.job.metadata.name, trigger: this.trigger });

@@ -34,7 +34,7 @@ const JOBS_OF: Readonly<Record<JobSet, readonly JobName[]>> = {
   none: [],
   backup: ['backup'],
   repeatable: ['backup', 'load', 'verify'],
-  final: ['backup', 'load', 'verify'],
+  final: ['backup', 'load', 'verify', 'recheck'],
 };
 
 /** The database roles that each job logs in with; an administrator's login is given to the first two alone. */
@@ -43,6 +43,7 @@ const ROLES_OF: Readonly<Record<JobName, readonly RoleKind[]>> = {
   backup: [],
   load: ['owner', 'migrator'],
   verify: ['verifier'],
+  recheck: ['verifier'],
 };
 
 export interface MigrationsArgs {
@@ -145,7 +146,7 @@ export class Migrations extends pulumi.ComponentResource {
     const { namespace, platform } = this.args;
     const { name, settings, systems, roles } = store;
     const { phase, sourceGeneration } = settings;
-    const { jobs: set } = PHASE_RULES[phase];
+    const { jobs: set, gated } = PHASE_RULES[phase];
     const home = this.#home(store);
     const verification = new Verification(`${name}-verification`, { namespace }, { parent: this });
     const made = new Map<JobName, MigrationJob>([['provision', provision]]);
@@ -165,8 +166,8 @@ export class Migrations extends pulumi.ComponentResource {
             labels: { 'cutover.dev/job': job, 'cutover.dev/store': name },
             trigger: {
               generation: sourceGeneration,
-              // A verification is as fresh as the phase that it lets in.
-              ...(job === 'verify' && { phase }),
+              // A proof is as fresh as the phase that it lets in: of the store as it is when that begins.
+              ...(job === 'backup' && gated && { phase }),
               sql: sqlDigest(systems),
               // What ran before it changed what it reads. Not so provision: another store's roles are none of its own.
               ...Object.fromEntries(
@@ -174,20 +175,30 @@ export class Migrations extends pulumi.ComponentResource {
               ),
             },
             once: set === 'final',
+            // A difference does not go away by itself.
+            ...(job === 'verify' && { backoffLimit: 0 }),
           },
           { parent: this, dependsOn: before },
         ),
       );
     }
-    const proof = made.get('verify');
-    new Binding(`${name}-binding`, { namespace, platform, systems, roles, phase, proof }, { parent: this });
-    if (set !== 'none')
-      new Maintenance(name, { namespace, commands: this.#commands(store) }, { parent: this });
+    const verify = made.get('verify');
+    const proofs = [verify, made.get('recheck')].filter((job) => job !== undefined);
+    new Binding(`${name}-binding`, { namespace, platform, systems, roles, phase, proofs }, { parent: this });
+    const load = made.get('load');
+    if (load) {
+      new Maintenance(
+        name,
+        { namespace, commands: this.#commands(store) },
+        // There is nothing to measure or to build anew before.
+        { parent: this, dependsOn: [verify ?? load] },
+      );
+    }
     return {
       phase,
       sourceGeneration,
-      verification: proof
-        ? verification.resultOf(proof.job)
+      verification: verify
+        ? verification.resultOf(verify.job)
         : pulumi.output({ result: `none in phase ${phase}` } as Record<string, string>),
     };
   }
@@ -223,36 +234,44 @@ export class Migrations extends pulumi.ComponentResource {
   ): JobPodArgs {
     const { name, settings } = store;
     const { source } = settings;
+    const readsSource = job === 'backup' || job === 'recheck';
+    const final = PHASE_RULES[settings.phase].jobs === 'final';
     const pod = this.#pod(
       job,
       [store],
       [
         { mountPath: HOME, volume: { persistentVolumeClaim: { claimName: home.metadata.name } } },
-        ...(job === 'backup' ? this.#s3Credentials() : []),
-        ...(job === 'backup' && source.kind === 'pvc'
+        ...(readsSource ? this.#s3Credentials() : []),
+        ...(readsSource && source.kind === 'pvc'
           ? [
               {
                 mountPath: '/source',
                 readOnly: true,
-                subPath: source.path,
                 volume: { persistentVolumeClaim: { claimName: source.claim, readOnly: true } },
               },
             ]
           : []),
       ],
     );
-    const from = source.kind === 's3' ? source.url : source.kind === 'pvc' ? '/source' : `${SAMPLE}/${name}`;
+    const from =
+      source.kind === 's3'
+        ? source.url
+        : source.kind === 'pvc'
+          ? `/source/${source.path}`
+          : `${SAMPLE}/${name}`;
     return {
       ...pod,
       args: [
         ...pod.args,
-        ...(job === 'backup' ? ['--source', `${name}=${from}`] : []),
+        ...(readsSource ? ['--source', `${name}=${from}`] : []),
+        ...(final ? ['--final', String(settings.sourceGeneration)] : []),
+        ...(settings.reload && job !== 'backup' ? ['--reload'] : []),
         '--quarantine-budget',
         String(settings.quarantineBudget),
       ],
       env: {
         ...pod.env,
-        ...(job === 'backup' && this.#s3()),
+        ...(readsSource && this.#s3()),
         ...(job === 'verify' && {
           CUTOVER_RESULT_CONFIGMAP: verification.configMap.metadata.name,
           CUTOVER_PHASE: settings.phase,
@@ -307,8 +326,10 @@ export class Migrations extends pulumi.ComponentResource {
 
   #pod(job: JobName, stores: readonly Store[], volumes: JobPodArgs['volumes']): JobPodArgs {
     const administers = job === 'provision' || job === 'backup';
+    const reachesOut = administers || job === 'recheck';
     return {
       ...this.#podOf(stores, ROLES_OF[job], administers, volumes),
+      ...(reachesOut && { serviceAccountName: this.#administrator.metadata.name }),
       args: ['job', job, ...stores.flatMap(({ name }) => ['--system', name])],
     };
   }
@@ -331,7 +352,7 @@ export class Migrations extends pulumi.ComponentResource {
     return {
       image: this.args.image,
       env: { CUTOVER_HOME: HOME, CUTOVER_PLATFORM: PLATFORM_FOLDER },
-      serviceAccountName: (administers ? this.#administrator : this.#plain).metadata.name,
+      serviceAccountName: this.#plain.metadata.name,
       volumes: [...volumes, { mountPath: PLATFORM_FOLDER, readOnly: true, volume: { projected } }],
     };
   }

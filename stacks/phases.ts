@@ -19,8 +19,8 @@ export type JobSet =
   /** Again whenever image, source or settings change; the ledger makes an unchanged one a no-op. */
   | 'repeatable'
   /**
-   * Once for each generation of the source: the final sync and its fresh proof. From here on the database takes writes of
-   * its own, so nothing but a greater `sourceGeneration` may load the file into it again.
+   * Once for each generation of the source: the final sync, its fresh proof, and a last look at the living store. From here
+   * on the database takes writes of its own. The ledger knows, and refuses every other load, whatever the program asks for.
    */
   | 'final';
 

@@ -22,7 +22,6 @@ export interface JobPodArgs {
   readonly volumes: readonly {
     readonly mountPath: string;
     readonly readOnly?: boolean;
-    readonly subPath?: string;
     readonly volume: Omit<k8s.types.input.core.v1.Volume, 'name'>;
   }[];
 }
@@ -47,11 +46,10 @@ export function jobPod(args: JobPodArgs): Spec {
     // The reason is what a job writes last, so `pulumi up` says it.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
-      ...volumes.map(({ name, mountPath, readOnly, subPath }) => ({
+      ...volumes.map(({ name, mountPath, readOnly }) => ({
         name,
         mountPath,
         ...(readOnly && { readOnly }),
-        ...(subPath && { subPath }),
       })),
       { name: 'tmp', mountPath: '/tmp' },
     ],

@@ -49,6 +49,7 @@ function outputsOf(settings: Settings, platform: Platform, migrations: Migration
   const place = ({ host, port }: { host: pulumi.Input<string>; port: pulumi.Input<number> }) =>
     pulumi.interpolate`${host}:${port}`;
   const { postgres, replica, timescale, redis } = platform;
+  const archive = settings.archive ?? platform.archive;
   const databases = SYSTEMS.filter((system) => storeOf(system) in settings.systems).map((system) => {
     const roles = migrations.roles[storeOf(system)]!;
     const url = (kind: 'owner' | 'readonly' | 'readwrite') => connectionString(platform, roles, system, kind);
@@ -67,7 +68,7 @@ function outputsOf(settings: Settings, platform: Platform, migrations: Migration
         pulumi.interpolate`${redis.tls ? 'rediss' : 'redis'}://default:${redis.passwordValue}@${place(redis)}`,
       ),
     }),
-    backups: { ...platform.backups, ...(platform.archive && { snapshots: platform.archive }) },
+    backups: { ...platform.backups, ...(archive && { snapshots: archive }) },
     systems: migrations.outputs,
   };
 }

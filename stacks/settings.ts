@@ -61,6 +61,8 @@ const system = z.strictObject({
   quarantineBudget: whole(0).default(0),
   /** false: loads without a proof, which ends at the phase `load`. */
   verify: z.boolean().default(true),
+  /** true: the file is the truth again, and is loaded over what was written to a database that was cut over. */
+  reload: z.boolean().default(false),
   /** Room for snapshots and dumps. */
   storage: quantity.default('5Gi'),
 });
@@ -239,6 +241,11 @@ function* contradictions(all: Partial<Parsed>): Iterable<[path: string[], messag
       yield [
         ['systems', name, 'verify'],
         `is false in phase ${system.phase}: no application gets data that was not proved`,
+      ];
+    if (all.createNamespace === true && system?.source?.kind === 'pvc')
+      yield [
+        ['systems', name, 'source'],
+        'is a claim in a namespace that is yet to be made: make both first, and say createNamespace: false',
       ];
     if (all.environment === 'prod' && system?.source?.kind === 'sample')
       yield [['systems', name, 'source'], 'is the sample, in prod'];

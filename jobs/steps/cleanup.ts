@@ -38,7 +38,8 @@ export async function cleanup(context: StepContext): Promise<void> {
   );
 }
 
-async function requireProof(context: StepContext, digest: string): Promise<void> {
+/** @throws CutoverError `target` while the last verification is no proof of a snapshot, loaded by this code; `budget` */
+export async function requireProof(context: StepContext, digest: string): Promise<void> {
   const { system, report } = context;
   const code = await codeDigest(storeOf(system));
   const proved = await asRole(context, 'verifier', async (client) => {

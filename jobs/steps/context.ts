@@ -27,6 +27,10 @@ export interface StepContext {
   readonly budget: number;
   /** Do everything, commit nothing. */
   readonly dryRun: boolean;
+  /** Generation of the final sync that this is part of. */
+  readonly final?: number | undefined;
+  /** Load the file although the database was cut over. */
+  readonly reload?: boolean | undefined;
   /** Folder that an export goes to; the other steps have none. */
   readonly out?: string | undefined;
   /** Where `backup` also puts the snapshot. */

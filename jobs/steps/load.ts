@@ -13,6 +13,7 @@ import {
   type StepContext,
   withCurrentStore,
 } from './context.ts';
+import { isCutOver } from './final.ts';
 
 /** Loads the current snapshot; what is there already is not written again. @throws CutoverError `budget` */
 export async function load(context: StepContext): Promise<void> {
@@ -22,6 +23,7 @@ export async function load(context: StepContext): Promise<void> {
     await asRole(context, 'migrator', (client) =>
       withCurrentStore(context, async (store, snapshot) => {
         const fence = await holdTarget(guard, 'load', dryRun);
+        if (await isCutOver(context, client)) return;
         await prepareLoading(client, system);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {

@@ -19,6 +19,7 @@ const TOKEN = 'token-of-the-cluster-in-clear';
 
 const PROD = {
   platform: 'aws',
+  createNamespace: false,
   environment: 'prod',
   image: IMAGE,
   kubernetes: { timescale: { image: IMAGE } },

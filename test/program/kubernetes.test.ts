@@ -26,6 +26,7 @@ const prod = {
   platform: 'kubernetes',
   environment: 'prod',
   image: `registry.test/cutover@${DIGEST}`,
+  createNamespace: false,
   systems: { harca: { source: 'pvc://legacy/harca' } },
   kubernetes: {
     storageClass: 'fast',

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type GraphNode, graphOf, SECRET } from '../../stacks/graph.ts';
 import { PHASE_RULES } from '../../stacks/phases.ts';
@@ -6,6 +8,8 @@ import { PHASES, type Phase, parseSettings } from '../../stacks/settings.ts';
 
 const IMAGE = `registry.example.com/cutover@sha256:${'1'.repeat(64)}`;
 const CA = '-----BEGIN CERTIFICATE-----\nMIIcertificate\n-----END CERTIFICATE-----\n';
+/** What every random password begins with. */
+const PLANTED = 'planted-password';
 const PASSWORD = 'pa:ss/wörd';
 const server = (host: string) => ({
   url: `postgresql://postgres:${encodeURIComponent(PASSWORD)}@${host}:6432/postgres`,
@@ -15,6 +19,7 @@ const STORES = ['harca', 'instant-search', 'lightning-talk', 'trdinger', 'voice-
 
 const external = {
   platform: 'external',
+  createNamespace: false,
   image: IMAGE,
   external: {
     postgres: server('pg.example.com'),
@@ -63,7 +68,10 @@ class Graph {
 /** Graph of the program for five stores in one phase, or with settings of one. */
 async function graph(systems: Record<string, object>, changes: object = {}): Promise<Graph> {
   const config = { ...external, systems, ...changes };
-  const { nodes, outputs } = await graphOf(() => program(parseSettings(config)), { stack: 'test' });
+  const { nodes, outputs } = await graphOf(() => program(parseSettings(config)), {
+    stack: 'test',
+    answers: (type, name) => (type.endsWith(':RandomPassword') ? { result: `${PLANTED}-${name}` } : {}),
+  });
   return new Graph(nodes, outputs);
 }
 const all = (phase: Phase) =>
@@ -74,7 +82,7 @@ const podOf = (node: GraphNode) => (node.inputs as any).spec.template.spec;
 describe('all stores in phase load', () => {
   let made: Graph;
   beforeAll(async () => {
-    made = await graph(all('load'));
+    made = await graph(all('load'), { createNamespace: true });
   });
 
   it('has these resources and no others', () => {
@@ -198,7 +206,7 @@ describe('all stores in phase load', () => {
 
   it('has no secret in clear in any input', () => {
     const text = JSON.stringify(made.nodes);
-    for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), 'redispass'])
+    for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), 'redispass', PLANTED])
       expect(text).not.toContain(secret);
     for (const name of made.names('Secret')) expect(made.get('Secret', name).inputs.stringData).toBe(SECRET);
     expect(made.get('ConfigMap', 'platform-servers').inputs.data).toEqual({
@@ -302,8 +310,8 @@ describe('a change runs what it must', () => {
   it('another image: all', async () => {
     expect(await changed({}, { image: IMAGE.replace('1', '2') })).toEqual(JOBS);
   });
-  it('a further phase that may write: the verification alone', async () => {
-    expect(await changed({ phase: 'dual-write' })).toEqual(['trdinger-verify']);
+  it('a further phase that may write: a new snapshot, and the proof of that', async () => {
+    expect(await changed({ phase: 'dual-write' })).toEqual(JOBS.slice(1));
   });
   it('another store beside it: provision, and nothing of this store', async () => {
     const alone = await graph({ trdinger: { source: 'sample', phase: 'load' } });
@@ -319,6 +327,10 @@ describe('a change runs what it must', () => {
 });
 
 describe('phases', () => {
+  const FINAL = [
+    'provision',
+    ...['backup', 'load', 'recheck', 'verify'].map((job) => `trdinger-final-4-${job}`),
+  ];
   const made = new Map<Phase, Graph>();
   beforeAll(async () => {
     for (const phase of PHASES) made.set(phase, await one({ phase, sourceGeneration: 4 }));
@@ -329,11 +341,8 @@ describe('phases', () => {
     ['load', ['provision', 'trdinger-backup', 'trdinger-load', 'trdinger-verify']],
     ['dual-write', ['provision', 'trdinger-backup', 'trdinger-load', 'trdinger-verify']],
     ['shadow-read', ['provision', 'trdinger-backup', 'trdinger-load', 'trdinger-verify']],
-    [
-      'cut-over',
-      ['provision', 'trdinger-final-4-backup', 'trdinger-final-4-load', 'trdinger-final-4-verify'],
-    ],
-    ['clean', ['provision', 'trdinger-final-4-backup', 'trdinger-final-4-load', 'trdinger-final-4-verify']],
+    ['cut-over', FINAL],
+    ['clean', FINAL],
     ['rolled-back', ['provision']],
   ])('%s has its jobs', (phase, jobs) => {
     expect(made.get(phase)!.names('Job')).toEqual(jobs);
@@ -360,8 +369,10 @@ describe('phases', () => {
   it.each(PHASES.filter((phase) => PHASE_RULES[phase].gated))('%s waits for its verification', (phase) => {
     const graph = made.get(phase)!;
     const verify = graph.names('Job').find((name) => name.endsWith('-verify'));
+    const recheck = graph.names('Job').filter((name) => name.endsWith('-recheck'));
     for (const type of ['ConfigMap', 'Secret'])
-      expect(graph.get(type, 'trdinger-binding').dependsOn).toContain(`kubernetes:batch/v1:Job ${verify}`);
+      for (const job of [verify, ...recheck])
+        expect(graph.get(type, 'trdinger-binding').dependsOn).toContain(`kubernetes:batch/v1:Job ${job}`);
   });
 
   it.each(['prepare', 'load', 'rolled-back'] as const)('%s waits for no job', (phase) => {
@@ -373,15 +384,69 @@ describe('phases', () => {
 
   it('a final job runs once: nothing but a new generation makes another', async () => {
     const final = made.get('cut-over')!.get('Job', 'trdinger-final-4-load');
-    expect(final.ignoreChanges).toEqual(['spec', 'metadata']);
+    expect(final.ignoreChanges).toEqual([
+      'spec',
+      'metadata.labels',
+      'metadata.annotations["pulumi.com/replaceUnready"]',
+    ]);
     expect(final.replacementTrigger).toBeUndefined();
     const later = await one({ phase: 'cut-over', sourceGeneration: 5 });
     expect(later.names('Job')).toEqual([
       'provision',
       'trdinger-final-5-backup',
       'trdinger-final-5-load',
+      'trdinger-final-5-recheck',
       'trdinger-final-5-verify',
     ]);
+  });
+});
+
+describe('a final sync', () => {
+  it('says which it is, reads the living store before and after, and closes the database', async () => {
+    const made = await one({ source: 'pvc://legacy/trdinger', phase: 'cut-over', sourceGeneration: 4 });
+    const pod = (job: string) => podOf(made.get('Job', `trdinger-final-4-${job}`));
+    for (const job of ['backup', 'load', 'verify', 'recheck'])
+      expect(pod(job).containers[0].args.join(' ')).toContain('--final 4');
+    expect(pod('recheck').containers[0].args.join(' ')).toContain('--source trdinger=/source/trdinger');
+    expect(JSON.stringify(pod('recheck').volumes)).toContain('"claimName":"legacy"');
+    expect(made.jobsBefore(made.get('Job', 'trdinger-final-4-recheck'))).toContain('trdinger-final-4-verify');
+  });
+
+  it('is loaded over later writes only where that is asked for', async () => {
+    const args = async (settings: object) =>
+      podOf((await one({ phase: 'load', ...settings })).get('Job', 'trdinger-load')).containers[0].args;
+    expect(await args({})).not.toContain('--reload');
+    expect(await args({ reload: true })).toContain('--reload');
+  });
+});
+
+describe('a verification that fails', () => {
+  /** What an update registers whose Job of that name fails, as a process of its own: the SDK ends it. */
+  const registered = (phase: Phase) => {
+    const config = { ...external, systems: { trdinger: { source: 'sample', phase } } };
+    const script = fileURLToPath(new URL('failing-job.ts', import.meta.url));
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', script, '-verify', JSON.stringify(config)],
+      { encoding: 'utf8', timeout: 50_000 },
+    );
+    expect(stdout, stderr).toMatch(/^\[/);
+    return { status, made: JSON.parse(stdout) as string[] };
+  };
+
+  it.each(PHASES.filter((phase) => PHASE_RULES[phase].gated))('leaves %s out of reach', (phase) => {
+    const { status, made } = registered(phase);
+    expect(status).toBe(1);
+    expect(made.filter((each) => each.startsWith('kubernetes:batch/v1:Job')).at(-1)).toMatch(/-load$/);
+    expect(made.filter((each) => each.includes('-binding'))).toEqual([
+      'cutover:jobs:Binding trdinger-binding',
+    ]);
+  });
+
+  it('leaves rolled-back within reach', () => {
+    const { status, made } = registered('rolled-back');
+    expect(status).toBe(0);
+    expect(made).toContain('kubernetes:core/v1:ConfigMap trdinger-binding');
   });
 });
 
@@ -389,9 +454,11 @@ describe('a source', () => {
   it('on a volume is mounted, read-only', async () => {
     const made = await one({ source: 'pvc://legacy/apps/trdinger', phase: 'load' });
     const job = podOf(made.get('Job', 'trdinger-backup'));
-    expect(job.containers[0].args).toContain('trdinger=/source');
+    expect(job.containers[0].args).toContain('trdinger=/source/apps/trdinger');
     const mount = job.containers[0].volumeMounts.find((each: any) => each.mountPath === '/source');
-    expect(mount).toMatchObject({ readOnly: true, subPath: 'apps/trdinger' });
+    // Whole: a SQLite file has its write-ahead log beside it.
+    expect(mount).toMatchObject({ readOnly: true });
+    expect(mount.subPath).toBeUndefined();
     expect(job.volumes.find((each: any) => each.name === mount.name)).toMatchObject({
       persistentVolumeClaim: { claimName: 'legacy', readOnly: true },
     });

@@ -29,6 +29,7 @@ const valid = {
   },
   external: {
     platform: 'external',
+    createNamespace: false,
     image: IMAGE,
     external: { postgres: SERVER },
     systems: { trdinger: { source: 'pvc://legacy/trdinger/data' } },
@@ -51,7 +52,7 @@ function mistakes(platform: keyof typeof valid, change: (config: Config) => void
 describe('valid settings', () => {
   it.each(Object.entries(valid))('of %s are taken, with every default', (_, config) => {
     const settings = parseSettings(config);
-    expect(settings).toMatchObject({ namespace: 'cutover', createNamespace: true, protect: true });
+    expect(settings).toMatchObject({ namespace: 'cutover', protect: true });
     expect(settings.systems.trdinger).toMatchObject({
       sourceGeneration: 1,
       phase: 'prepare',
@@ -149,6 +150,11 @@ describe('mistakes', () => {
     ],
     ['external', 'systems.trdinger.budget is not known', (c) => (c.systems.trdinger.budget = 1)],
     ['external', 'external is missing: the servers of platform external', (c) => delete c.external],
+    [
+      'external',
+      'systems.trdinger.source is a claim in a namespace that is yet to be made: make both first, and say createNamespace: false',
+      (c) => (c.createNamespace = true),
+    ],
     [
       'external',
       'external.postgres.url is not postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
