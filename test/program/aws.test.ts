@@ -598,7 +598,7 @@ describe('who gets in', () => {
     ],
   });
 
-  const objects = (bucket: string, prefix: string, actions: string[]) => [
+  const objects = (bucket: string, prefix: string, actions: string[], list: object = {}) => [
     {
       Effect: 'Allow',
       Action: actions,
@@ -608,9 +608,10 @@ describe('who gets in', () => {
       Effect: 'Allow',
       Action: 's3:ListBucket',
       Resource: `arn:aws:s3:::${bucket}`,
-      Condition: { StringLike: { 's3:prefix': [prefix, `${prefix}/*`] } },
+      ...list,
     },
   ];
+  const below = (prefix: string) => ({ Condition: { StringLike: { 's3:prefix': [prefix, `${prefix}/*`] } } });
   const useKey = {
     Effect: 'Allow',
     Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
@@ -618,7 +619,7 @@ describe('who gets in', () => {
   };
   const WRITE = ['s3:GetObject', 's3:PutObject', 's3:AbortMultipartUpload'];
 
-  test('the role of the Jobs: the login, the snapshots, and the legacy stores to read', () => {
+  test('the role of the Jobs: the login, the snapshots, and of the legacy stores’ buckets these alone, to read', () => {
     expect(prod.the('Role', 'aws-jobs').inputs.assumeRolePolicy).toEqual(trustOf('cutover-administrator'));
     expect(prod.the('RolePolicy', 'aws-jobs').inputs.policy).toEqual({
       Version: '2012-10-17',
@@ -626,7 +627,7 @@ describe('who gets in', () => {
         { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: 'arn:aws-postgres-login' },
         useKey,
         ...objects('archives-1', 'snapshots', WRITE),
-        ...objects('legacy', 'lightning-talk', ['s3:GetObject']),
+        ...objects('legacy', 'lightning-talk', ['s3:GetObject'], below('lightning-talk')),
       ],
     });
   });
@@ -840,8 +841,8 @@ describe('what it gives', () => {
       'RolePolicy aws-metrics',
       'RolePolicy aws-timescale',
       'Secret aws-redis-auth',
-      'SecurityGroupIngressRule aws-postgres',
       'SecretVersion aws-postgres-login',
+      'SecurityGroupIngressRule aws-postgres',
       'SecurityGroupIngressRule aws-redis',
       'Snapshot aws-postgres-before-load',
       'Timescale timescale',
