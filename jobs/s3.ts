@@ -39,6 +39,17 @@ export async function s3Client(): Promise<S3Client> {
   });
 }
 
+/**
+ * Whether an object is there. It is looked for in a list: to HeadObject of a missing one S3 answers 403 where the right to
+ * list is bound to prefixes, as it is for lack of any other right: Amazon S3 API Reference, "HeadObject", permissions.
+ */
+export async function hasObject(client: S3Client, place: S3Place, name: string): Promise<boolean> {
+  const { ListObjectsV2Command } = await import('@aws-sdk/client-s3');
+  const key = place.prefix + name;
+  const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: place.bucket, Prefix: key }));
+  return (Contents ?? []).some(({ Key }) => Key === key);
+}
+
 /** An error of the client as one for the user: what S3 says of it. The error itself holds the request with its signature. */
 export function s3Error(error: unknown, kind: 'source' | 'target', url: string, fix: string): unknown {
   if (error instanceof CutoverError || !(error instanceof Error)) return error;

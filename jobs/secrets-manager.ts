@@ -6,7 +6,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** As RDS writes a managed master password; it has more members elsewhere. */
+/** As a stack writes it; those that RDS writes itself may have more members. */
 const secret = z.object({ username: z.string().min(1), password: z.string().min(1) });
 
 /**

@@ -32,10 +32,11 @@ export function accessOf(
     const [bucket, ...path] = url.slice('s3://'.length).split('/');
     return {
       bucketArn: pulumi.interpolate`arn:${partition}:s3:::${bucket}`,
+      isOurs: false,
       prefix: path.join('/').replace(/\/+$/, ''),
     };
   };
-  const ownPlace = (prefix: string): Place => ({ bucketArn: storage.bucket.arn, prefix });
+  const ownPlace = (prefix: string): Place => ({ bucketArn: storage.bucket.arn, isOurs: true, prefix });
   const sources = Object.values(systems).flatMap((system) =>
     system?.source.kind === 's3' ? [placeOf(system.source.url)] : [],
   );
@@ -48,7 +49,7 @@ export function accessOf(
   const jobs = roleOf(context, network, { name: 'jobs', namespace, account: accounts.jobs }, [
     { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: given.secretArn },
     useKey,
-    ...objects(archive === undefined ? ownPlace(PREFIX.snapshots) : placeOf(archive), [
+    ...objects(archive === undefined ? ownPlace(PREFIX.snapshots) : { ...placeOf(archive), isOurs: true }, [
       's3:GetObject',
       's3:PutObject',
       's3:AbortMultipartUpload',
@@ -124,12 +125,20 @@ function roleOf(
 
 interface Place {
   readonly bucketArn: pulumi.Input<string>;
+  /** Whether it is a bucket of this system, not one that others keep a legacy store in. */
+  readonly isOurs: boolean;
   /** Of one object or of a folder, without a slash at its end; empty: the whole bucket. */
   readonly prefix: string;
 }
 
-/** Some actions on the objects of a place, and listing them. `data` is not `data-of-others`. */
-function objects({ bucketArn, prefix }: Place, actions: string[]): Statement[] {
+/**
+ * Some actions on the objects of a place, and listing them. `data` is not `data-of-others`.
+ *
+ * In a bucket of ours all keys may be listed: HeadBucket, with which Barman begins, and the HeadObject of an object that is
+ * not there ask for `s3:ListBucket` with no `s3:prefix` in the request, and with a condition on it S3 answers 403 to both:
+ * Amazon S3 API Reference, "HeadBucket" and "HeadObject", permissions.
+ */
+function objects({ bucketArn, isOurs, prefix }: Place, actions: string[]): Statement[] {
   const paths = prefix === '' ? ['*'] : [prefix, `${prefix}/*`];
   return [
     {
@@ -141,7 +150,7 @@ function objects({ bucketArn, prefix }: Place, actions: string[]): Statement[] {
       Effect: 'Allow',
       Action: 's3:ListBucket',
       Resource: bucketArn,
-      Condition: { StringLike: { 's3:prefix': paths } },
+      ...(!isOurs && { Condition: { StringLike: { 's3:prefix': paths } } }),
     },
   ];
 }

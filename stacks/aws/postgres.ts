@@ -60,6 +60,16 @@ export function postgresOf(context: Context, network: Network, key: aws.kms.Key)
     tags,
   };
 
+  // Not `manageMasterUserPassword`: RDS refuses a read replica of a server whose login it manages itself, but for SQL
+  // Server: Amazon RDS User Guide, "Password management with Amazon RDS and AWS Secrets Manager", limitations.
+  const generated = new random.RandomPassword(
+    `${name}-postgres`,
+    // Letters and digits: RDS refuses / @ " and the space.
+    { length: 40, special: false },
+    kept,
+  );
+  const password = pulumi.secret(generated.result);
+
   const identifier = named('postgres');
   const primary = new aws.rds.Instance(
     `${name}-postgres`,
@@ -72,8 +82,7 @@ export function postgresOf(context: Context, network: Network, key: aws.kms.Key)
       storageType: 'gp3',
       multiAz: true,
       dbSubnetGroupName: subnets.name,
-      manageMasterUserPassword: true,
-      masterUserSecretKmsKeyId: key.arn,
+      password,
       backupRetentionPeriod: context.retentionDays,
       backupWindow: WINDOWS.backup,
       deleteAutomatedBackups: false,
@@ -81,6 +90,25 @@ export function postgresOf(context: Context, network: Network, key: aws.kms.Key)
       finalSnapshotIdentifier: named('postgres-final'),
     },
     { ...kept, dependsOn: [logOf('postgres', identifier)] },
+  );
+
+  const login = new aws.secretsmanager.Secret(
+    `${name}-postgres-login`,
+    {
+      // A deleted one keeps its name until the window has passed.
+      name: named('postgres-login'),
+      description: 'Administrator of PostgreSQL',
+      kmsKeyId: key.arn,
+      recoveryWindowInDays: 30,
+      tags,
+    },
+    kept,
+  );
+  const loginVersion = new aws.secretsmanager.SecretVersion(
+    `${name}-postgres-login`,
+    { secretId: login.id, secretString: pulumi.jsonStringify({ username: born.username, password }) },
+    // A Job may read a new password only once the server takes it.
+    { ...own, dependsOn: [primary] },
   );
 
   const beforeLoad = new aws.rds.Snapshot(
@@ -122,9 +150,9 @@ export function postgresOf(context: Context, network: Network, key: aws.kms.Key)
     beforeLoad,
     server: serverOf(primary),
     replica: serverOf(replicas[0]!),
-    /** The login that RDS makes and renews; it is read whenever a Job connects. */
-    secretArn: primary.masterUserSecrets.apply(([secret]) => secret!.secretArn),
-    ready: [primary, beforeLoad, ...replicas, rule],
+    /** The administrator's login, which is read whenever a Job connects. */
+    secretArn: login.arn,
+    ready: [primary, loginVersion, beforeLoad, ...replicas, rule],
   };
 }
 export type Postgres = ReturnType<typeof postgresOf>;

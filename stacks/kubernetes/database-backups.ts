@@ -20,7 +20,8 @@ const SCHEDULE = '0 0 3 * * *';
 /** The part of a `Cluster` that says how it is backed up. */
 export function backupOf(store: k8s.apiextensions.CustomResource | undefined): object {
   if (store === undefined)
-    // Online, so that neither the primary nor the replica that `verify` reads stops for it.
+    // Online, so that neither the primary nor the replica that `verify` reads stops for it. With no class named, that
+    // of the driver that is marked as default.
     return { backup: { volumeSnapshot: { online: true } } };
   const parameters = { barmanObjectName: store.metadata.name };
   return { plugins: [{ name: PLUGIN, isWALArchiver: true, parameters }] };
@@ -106,8 +107,9 @@ export function described(
 ): pulumi.Output<string> {
   return store === undefined
     ? pulumi.output(
-        "volume snapshots, nightly at 03:00 UTC, kept until deleted by hand in the cluster's own storage: no point-in-time " +
-          'recovery, what was written after a snapshot is lost with the volumes, and all of it with the storage',
+        'volume snapshots, nightly at 03:00 UTC, only where the cluster has a CSI driver with VolumeSnapshots and a default ' +
+          "VolumeSnapshotClass for it: elsewhere none. Kept until deleted by hand in the cluster's own storage: no " +
+          'point-in-time recovery, what was written after a snapshot is lost with the volumes, and all of it with the storage',
       )
     : pulumi.interpolate`${folderOf(store, namespace)}/${cluster}: WAL, and base backups nightly at 03:00 UTC; any point in time of the last ${retentionDays} days`;
 }

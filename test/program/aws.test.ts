@@ -15,7 +15,7 @@ const NETWORK = {
   oidcProviderUrl: 'https://oidc.example/id/A1',
 };
 const IMAGE = `example/jobs@sha256:${'0'.repeat(64)}`;
-const TOKEN = 'token-of-the-cluster-in-clear';
+const PASSWORD = 'password-in-clear';
 
 const PROD = {
   platform: 'aws',
@@ -37,20 +37,19 @@ const DEV = {
   aws: { networkStack: 'org/network/dev' },
 };
 
+/** What the masked graph does not show: the logins as Secrets Manager gets them. */
+const logins: unknown[] = [];
+
 /** What AWS would answer. */
 const answers: Answers = (type, name, inputs) => {
   const arn = `arn:${name}`;
-  if (type === 'aws:rds/instance:Instance')
-    return {
-      arn,
-      address: `${name}.example`,
-      ...(inputs.manageMasterUserPassword ? { masterUserSecrets: [{ secretArn: 'arn:master' }] } : {}),
-    };
+  if (type === 'aws:rds/instance:Instance') return { arn, address: `${name}.example` };
+  if (type === 'aws:secretsmanager/secretVersion:SecretVersion') logins.push(inputs.secretString);
   if (type === 'aws:elasticache/replicationGroup:ReplicationGroup')
     return { configurationEndpointAddress: 'redis.example' };
   if (type === 'aws:s3/bucket:Bucket') return { arn: 'arn:aws:s3:::archives-1', bucket: 'archives-1' };
   if (type === 'random:index/randomId:RandomId') return { hex: `<${name}>` };
-  if (type === 'random:index/randomPassword:RandomPassword') return { result: TOKEN };
+  if (type === 'random:index/randomPassword:RandomPassword') return { result: PASSWORD };
   if (type === 'pulumi:pulumi:StackReference') return { outputs: NETWORK };
   return { arn, name: inputs.name ?? name };
 };
@@ -128,7 +127,7 @@ let dev: Awaited<ReturnType<typeof graph>>;
 beforeAll(async () => {
   prod = await graph(PROD);
   dev = await graph(DEV, 'dev');
-});
+}, 60_000);
 
 const WITHOUT_ALARMS = [
   'Platform aws',
@@ -150,6 +149,7 @@ const WITHOUT_ALARMS = [
   'Plan aws-backups',
   'RandomId aws-postgres',
   'RandomId aws-redis',
+  'RandomPassword aws-postgres',
   'RandomPassword aws-redis',
   'ReplicationGroup aws-redis',
   'Role aws-backups',
@@ -161,7 +161,9 @@ const WITHOUT_ALARMS = [
   'RolePolicy aws-timescale',
   'RolePolicyAttachment aws-backups-rds',
   'RolePolicyAttachment aws-backups-s3',
+  'Secret aws-postgres-login',
   'Secret aws-redis-auth',
+  'SecretVersion aws-postgres-login',
   'SecurityGroup aws-postgres',
   'SecurityGroup aws-redis',
   'SecurityGroupIngressRule aws-postgres',
@@ -234,6 +236,7 @@ describe('exactly these resources', () => {
       'RolePolicy',
       'RolePolicyAttachment',
       'RolePolicyAttachment',
+      'SecretVersion',
       'Selection',
       'TopicSubscription',
     ]);
@@ -262,7 +265,7 @@ describe('PostgreSQL', () => {
     vpcSecurityGroupIds: ['aws-postgres-id'],
   };
 
-  test('is a protected Multi-AZ instance of 17, restorable for 30 days, whose password RDS keeps', () => {
+  test('is a protected Multi-AZ instance of 17, restorable for 30 days, whose password RDS does not manage', () => {
     const { inputs, protect } = prod.the('Instance', 'aws-postgres');
     expect(inputs).toEqual({
       ...common,
@@ -275,14 +278,40 @@ describe('PostgreSQL', () => {
       engineVersion: '17',
       finalSnapshotIdentifier: 'cutover-prod-postgres-final-<aws-postgres>',
       identifier: 'cutover-prod-postgres-<aws-postgres>',
-      manageMasterUserPassword: true,
-      masterUserSecretKmsKeyId: 'arn:aws-data',
       multiAz: true,
+      password: SECRET,
       skipFinalSnapshot: false,
       storageType: 'gp3',
       username: 'postgres',
     });
     expect(protect).toBe(true);
+  });
+
+  test('its login is in Secrets Manager, under the key of the data, and new only once the server takes it', () => {
+    expect(prod.the('RandomPassword', 'aws-postgres')).toMatchObject({
+      inputs: { length: 40, special: false },
+      protect: true,
+    });
+    const login = prod.of('Secret', 'aws-postgres-login');
+    expect(login).toMatchObject([{ type: 'aws:secretsmanager/secret:Secret', protect: true }]);
+    expect(login[0]!.inputs).toEqual({
+      name: 'cutover-prod-postgres-login-<aws-postgres>',
+      description: 'Administrator of PostgreSQL',
+      kmsKeyId: 'arn:aws-data',
+      recoveryWindowInDays: 30,
+      tags: { project: 'cutover', stack: 'prod', environment: 'prod' },
+    });
+    expect(JSON.parse(pulumi.runtime.unwrapRpcSecret(logins[0]))).toEqual({
+      username: 'postgres',
+      password: PASSWORD,
+    });
+    const version = prod.the('SecretVersion', 'aws-postgres-login');
+    expect(version.inputs).toEqual({ secretId: 'aws-postgres-login-id', secretString: SECRET });
+    expect(version.dependsOn).toEqual([
+      'aws:rds/instance:Instance aws-postgres',
+      'aws:secretsmanager/secret:Secret aws-postgres-login',
+      'random:index/randomPassword:RandomPassword aws-postgres',
+    ]);
   });
 
   test('a replica makes no final snapshot, which RDS refuses, and comes after the snapshot, which holds the primary', () => {
@@ -570,7 +599,7 @@ describe('who gets in', () => {
     ],
   });
 
-  const objects = (bucket: string, prefix: string, actions: string[]) => [
+  const objects = (bucket: string, prefix: string, actions: string[], list: object = {}) => [
     {
       Effect: 'Allow',
       Action: actions,
@@ -580,9 +609,10 @@ describe('who gets in', () => {
       Effect: 'Allow',
       Action: 's3:ListBucket',
       Resource: `arn:aws:s3:::${bucket}`,
-      Condition: { StringLike: { 's3:prefix': [prefix, `${prefix}/*`] } },
+      ...list,
     },
   ];
+  const below = (prefix: string) => ({ Condition: { StringLike: { 's3:prefix': [prefix, `${prefix}/*`] } } });
   const useKey = {
     Effect: 'Allow',
     Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
@@ -590,15 +620,15 @@ describe('who gets in', () => {
   };
   const WRITE = ['s3:GetObject', 's3:PutObject', 's3:AbortMultipartUpload'];
 
-  test('the role of the Jobs: the login, the snapshots, and the legacy stores to read', () => {
+  test('the role of the Jobs: the login, the snapshots, and of the legacy stores’ buckets these alone, to read', () => {
     expect(prod.the('Role', 'aws-jobs').inputs.assumeRolePolicy).toEqual(trustOf('cutover-administrator'));
     expect(prod.the('RolePolicy', 'aws-jobs').inputs.policy).toEqual({
       Version: '2012-10-17',
       Statement: [
-        { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: 'arn:master' },
+        { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: 'arn:aws-postgres-login' },
         useKey,
         ...objects('archives-1', 'snapshots', WRITE),
-        ...objects('legacy', 'lightning-talk', ['s3:GetObject']),
+        ...objects('legacy', 'lightning-talk', ['s3:GetObject'], below('lightning-talk')),
       ],
     });
   });
@@ -644,8 +674,8 @@ describe('who gets in', () => {
 
   test('no secret is in clear in any input', () => {
     for (const { nodes } of [prod, dev]) {
-      expect(JSON.stringify(nodes)).not.toContain(TOKEN);
-      for (const { inputs } of nodes) expect(inputs).not.toHaveProperty('password');
+      expect(JSON.stringify(nodes)).not.toContain(PASSWORD);
+      for (const { inputs } of nodes) expect([undefined, SECRET]).toContain(inputs.password);
     }
   });
 });
@@ -759,7 +789,7 @@ describe('what it gives', () => {
         host: 'aws-postgres.example',
         port: 5432,
         authority,
-        admin: { kind: 'secrets-manager', arn: 'arn:master' },
+        admin: { kind: 'secrets-manager', arn: 'arn:aws-postgres-login' },
       },
       replica: { host: 'aws-replica-1.example', port: 5432, authority },
       redis: {
@@ -812,6 +842,7 @@ describe('what it gives', () => {
       'RolePolicy aws-metrics',
       'RolePolicy aws-timescale',
       'Secret aws-redis-auth',
+      'SecretVersion aws-postgres-login',
       'SecurityGroupIngressRule aws-postgres',
       'SecurityGroupIngressRule aws-redis',
       'Snapshot aws-postgres-before-load',

@@ -181,9 +181,11 @@ describe('KubernetesPlatform', () => {
     });
   });
 
-  it('says that snapshots go back to no point in time, and where an archive is', () => {
+  it('says what snapshots need and that they go back to no point in time, and where an archive is', () => {
     expect(small.outputs.backups).toMatchObject({
-      postgres: expect.stringMatching(/^volume snapshots, nightly .* no point-in-time recovery/),
+      postgres: expect.stringMatching(
+        /^volume snapshots, nightly .* only where .* CSI driver .* VolumeSnapshotClass .* elsewhere none.* no point-in-time recovery/,
+      ),
       redis: expect.stringMatching(/^none/),
     });
     expect(large.outputs.backups).toMatchObject({

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeProgram } from '../../jobs/command-line.ts';
 import { withDownloads } from '../../jobs/downloads.ts';
-import { s3Place } from '../../jobs/s3.ts';
+import { hasObject, s3Client, s3Place } from '../../jobs/s3.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
 import { downloadObjects } from '../../jobs/sources/s3.ts';
 import type { Snapshot } from '../../jobs/sources/snapshot.ts';
@@ -253,6 +253,28 @@ describe('the command line', () => {
     told.mockRestore();
     expect(text).toMatch(/trdinger: ok[\s\S]*snapshot [0-9a-f]{64}, 1 files/);
     expect(readdirSync(join(home, 's3'))).toEqual(['trdinger']);
+  });
+});
+
+describe('an object', () => {
+  const has = async (name: string, url = 's3://legacy/a') => {
+    const client = await s3Client();
+    try {
+      return await hasObject(client, s3Place(url), name);
+    } finally {
+      client.destroy();
+    }
+  };
+
+  it('is there by its whole key, not by the beginning of one', async () => {
+    put({ 'a/one.json': '1', 'a/two.json.old': '2' });
+    expect(await has('one.json')).toBe(true);
+    expect(await has('two.json')).toBe(false);
+    expect(await has('three.json')).toBe(false);
+  });
+
+  it('is not said to be missing where the store does not say so', async () => {
+    await expect(has('one.json', 's3://another/a')).rejects.toThrow('NoSuchBucket was said');
   });
 });
 
