@@ -79,7 +79,10 @@ export function withCommonOptions(command: Command): Command {
       'part of the final sync of a cut-over, which is done once for each',
       positive,
     )
-    .option('--reload', 'load although the database was cut over: takes back what was written only there')
+    .option(
+      '--reload',
+      'load every row again, over what was written to the target since, also after a cut-over',
+    )
     .addOption(
       new Option('--postgres <url>', 'PostgreSQL primary, instead of the embedded one').env(
         'CUTOVER_POSTGRES_URL',

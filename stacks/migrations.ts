@@ -265,7 +265,7 @@ export class Migrations extends pulumi.ComponentResource {
         ...pod.args,
         ...(readsSource ? ['--source', `${name}=${from}`] : []),
         ...(final ? ['--final', String(settings.sourceGeneration)] : []),
-        ...(settings.reload && job !== 'backup' ? ['--reload'] : []),
+        ...(settings.reload ? ['--reload'] : []),
         '--quarantine-budget',
         String(settings.quarantineBudget),
       ],

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly fence: bigint;
   readonly batchRows: number;
   readonly dryRun: boolean;
+  /** Compares every row again, although a run of the same snapshot is complete. */
+  readonly again?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onBatch?: (table: string, done: number, of: number) => void;
 }
@@ -61,7 +63,7 @@ export async function load(
   options: LoadOptions,
 ): Promise<Loaded> {
   if (options.dryRun) await client.query('begin');
-  const known = await findRun(client, options.identity);
+  const known = options.again ? undefined : await findRun(client, options.identity);
   const run = known ?? (await newRun(client, tables, options));
   const progress = await progressOf(client, run.id);
   const removals = await removalsOf(client, run.id);

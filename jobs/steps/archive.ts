@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { CutoverError } from '../errors.ts';
-import { type S3Place, s3Client, s3Error, s3Url } from '../s3.ts';
+import { hasObject, type S3Place, s3Client, s3Error, s3Url } from '../s3.ts';
 import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
 
 /** Largest object of one request: Amazon S3 User Guide, "Uploading objects". */
@@ -24,7 +24,7 @@ export async function archiveSnapshot(archive: S3Place, { manifest, folder }: Sn
   const client = await s3Client();
   let at = 'manifest.json';
   try {
-    if (await exists(client, place, at)) return `snapshot is in the archive already: ${s3Url(place)}`;
+    if (await hasObject(client, place, at)) return `snapshot is in the archive already: ${s3Url(place)}`;
     for (const file of files) {
       at = `files/${file.path}`;
       await put(client, place, at, join(folder, file.path), file);
@@ -49,16 +49,6 @@ export async function archiveSnapshot(archive: S3Place, { manifest, folder }: Sn
     );
   } finally {
     client.destroy();
-  }
-}
-
-async function exists(client: S3Client, { bucket, prefix }: S3Place, name: string): Promise<boolean> {
-  try {
-    await client.send(new HeadObjectCommand({ Bucket: bucket, Key: prefix + name }));
-    return true;
-  } catch (error) {
-    if ((error as Error).name === 'NotFound') return false;
-    throw error;
   }
 }
 

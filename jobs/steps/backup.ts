@@ -60,7 +60,11 @@ async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<voi
       );
       // The same code finds nothing to change for the same snapshot.
       const last = rows[0];
-      if (last?.snapshot === snapshot.manifest.digest && last.code === (await codeDigest(storeOf(system))))
+      if (
+        !context.reload &&
+        last?.snapshot === snapshot.manifest.digest &&
+        last.code === (await codeDigest(storeOf(system)))
+      )
         return false;
     }
     for (const { table } of system.tables) {

@@ -29,7 +29,7 @@ export interface StepContext {
   readonly dryRun: boolean;
   /** Generation of the final sync that this is part of. */
   readonly final?: number | undefined;
-  /** Load the file although the database was cut over. */
+  /** Load every row again, over what was written to the target since, also after a cut-over. */
   readonly reload?: boolean | undefined;
   /** Folder that an export goes to; the other steps have none. */
   readonly out?: string | undefined;

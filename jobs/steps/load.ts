@@ -31,6 +31,7 @@ export async function load(context: StepContext): Promise<void> {
           fence,
           batchRows,
           dryRun,
+          again: context.reload,
           signal,
           onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
         });

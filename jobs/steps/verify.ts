@@ -374,7 +374,7 @@ export class DivergenceError extends CutoverError {
   constructor(
     message: string,
     readonly divergences: readonly Divergence[],
-    fix = 'Find out who wrote to the target; correct it there, or load again into an empty database.',
+    fix = 'Find out who wrote to the target; correct it there, or load every row again: --reload.',
   ) {
     super('differences', message, fix);
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { ROLE_KINDS, type RoleKind, roleName } from '../../jobs/database.ts';
@@ -193,8 +193,73 @@ describe('the Jobs of a store', () => {
     expect(await measure()).toEqual({ code: 4, measured: { runs: 40, failed: 40 } });
   });
 
+  describe('of a final sync', () => {
+    const ALL = ['--quarantine-budget', BUDGET, '--final', '2'];
+    let source: string;
+    let written: string;
+    beforeAll(async () => {
+      source = join(await scratch(), STORE);
+      await cp(join(LEGACY, STORE), source, { recursive: true });
+      written = join(source, 'data', 'reminder_logs.json');
+      await mount({ login: true, roles: ROLE_KINDS });
+    });
+    const from = () => ['--source', `${STORE}=${source}`];
+
+    it('prove the living store, and refuse one that was written to after its snapshot', async () => {
+      for (const name of ['backup', 'load', 'verify'])
+        expect(await job(name, ...(name === 'backup' ? from() : []), ...ALL)).toMatchObject({ code: 0 });
+      const before = await readFile(written);
+      await writeFile(written, `${before} `);
+      const changed = await job('recheck', ...from(), ...ALL);
+      expect(changed.code).toBe(7);
+      expect(changed.stderr).toContain('data/reminder_logs.json');
+      await writeFile(written, before);
+      expect(await job('recheck', ...from(), ...ALL)).toMatchObject({ code: 0, stderr: '' });
+    });
+
+    it('do nothing again once it has ended: applications have written since', async () => {
+      const logs = (sql: string) =>
+        asAdmin(platform, 'voice_roleplay', async (client) => (await client.query(sql)).rowCount);
+      const all = await logs('select from reminder_logs');
+      await logs('delete from reminder_logs');
+      for (const name of ['load', 'verify', 'recheck']) {
+        const again = await job(name, ...(name === 'recheck' ? from() : []), ...ALL);
+        expect([name, again.code]).toEqual([name, 0]);
+        expect(again.stdout).toContain('generation 2: nothing is done again');
+      }
+      expect(await logs('select from reminder_logs')).toBe(0);
+      for (const other of [[], ['--final', '3']]) {
+        const { code, stderr } = await job('load', '--quarantine-budget', BUDGET, ...other);
+        expect(code).toBe(9);
+        expect(stderr).toMatch(/was cut over at .*, generation 2, and applications have written .*--reload/);
+      }
+      expect(await logs('select from reminder_logs')).toBe(0);
+      // It can still be asked how far the database has gone from its snapshot.
+      expect(await job('verify', '--quarantine-budget', BUDGET)).toMatchObject({ code: 7 });
+      expect(all).toBeGreaterThan(0);
+    });
+
+    it('are let in again where somebody says that the file is the truth', async () => {
+      const again = ['--quarantine-budget', BUDGET, '--final', '3', '--reload'];
+      expect(await job('backup', ...from(), ...again)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('target database dumped'),
+      });
+      for (const name of ['load', 'verify', 'recheck'])
+        expect([name, await job(name, ...(name === 'recheck' ? from() : []), ...again)]).toMatchObject([
+          name,
+          { code: 0, stderr: '' },
+        ]);
+      await asAdmin(platform, 'voice_roleplay', async (client) => {
+        const { rows } = await client.query('select generation from migration.cut_over order by generation');
+        expect(rows).toEqual([{ generation: 2 }, { generation: 3 }]);
+      });
+    });
+  });
+
   it('measure every system', async () => {
     const own = await scratch();
+    await dropSystems(platform);
     for (const { name } of SYSTEMS) {
       const { error } = await run(platform, own, { system: name, budget: Number(BUDGET) });
       expect([name, error]).toEqual([name, undefined]);
