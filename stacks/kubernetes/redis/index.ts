@@ -19,7 +19,7 @@ export interface RedisClusterArgs {
   readonly memory: string;
   /** Default: the cluster's own default class. */
   readonly storageClass?: string | undefined;
-  /** false: `pulumi destroy` may delete the nodes; their volumes stay even so. */
+  /** false: `pulumi destroy` may delete the nodes; their volumes stay as long as the namespace does. */
   readonly protect: boolean;
 }
 

@@ -65,7 +65,7 @@ export interface NodesArgs {
   readonly hash: string;
 }
 
-/** The nodes, which are no cluster yet. Their volumes outlive them. */
+/** The nodes, which are no cluster yet. Their volumes outlive them, though not the namespace. */
 export function nodes(args: NodesArgs, opts: pulumi.CustomResourceOptions): k8s.apps.v1.StatefulSet {
   const { namespace, memory, storageClass } = args;
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
@@ -148,6 +148,7 @@ export function nodes(args: NodesArgs, opts: pulumi.CustomResourceOptions): k8s.
         ],
       },
     },
-    opts,
+    // Kubernetes takes no other template for a StatefulSet that is there: a volume is enlarged at its claim.
+    { ...opts, ignoreChanges: ['spec.volumeClaimTemplates'] },
   );
 }
