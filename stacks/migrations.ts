@@ -4,29 +4,25 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
-import type { RoleKind } from '../jobs/database.ts';
 import type { SystemMapping } from '../jobs/engine/mapping.ts';
 import { JOBS, type JobName } from '../jobs/plan.ts';
 import { SYSTEMS, storeOf } from '../jobs/systems/index.ts';
 import { Binding } from './bindings.ts';
-import { Maintenance, type MaintenanceArgs } from './maintenance.ts';
+import { JobPods, type Store } from './job-pods.ts';
+import { Maintenance } from './maintenance.ts';
 import { MigrationJob } from './migration-job.ts';
 import { type JobSet, PHASE_RULES } from './phases.ts';
 import type { Platform } from './platform.ts';
-import { PLATFORM_FOLDER, PlatformFolder } from './platform-folder.ts';
-import type { JobPodArgs } from './pods.ts';
+import { PlatformFolder } from './platform-folder.ts';
 import { Roles } from './roles.ts';
-import type { Settings, SystemSettings } from './settings.ts';
+import type { Settings } from './settings.ts';
 import { Verification } from './verification.ts';
 
-const HOME = '/var/lib/cutover';
 /** Service account of the jobs that reach secrets and object stores outside the cluster. */
 export const ADMINISTRATOR = 'cutover-administrator';
 /** And of those that publish how fast the hot queries are. */
 export const METRICS = 'cutover-metrics';
 
-const S3_CREDENTIALS = '/run/cutover/s3';
-const SAMPLE = '/app/test/legacy';
 const SQL = fileURLToPath(new URL('../sql', import.meta.url));
 
 /** Jobs of a store in each phase; `provision` is for all stores and stands before them. */
@@ -35,15 +31,6 @@ const JOBS_OF: Readonly<Record<JobSet, readonly JobName[]>> = {
   backup: ['backup'],
   repeatable: ['backup', 'load', 'verify'],
   final: ['backup', 'load', 'verify', 'recheck'],
-};
-
-/** The database roles that each job logs in with; an administrator's login is given to the first two alone. */
-const ROLES_OF: Readonly<Record<JobName, readonly RoleKind[]>> = {
-  provision: ['owner', 'migrator', 'verifier', 'readonly', 'readwrite', 'admin'],
-  backup: [],
-  load: ['owner', 'migrator'],
-  verify: ['verifier'],
-  recheck: ['verifier'],
 };
 
 export interface MigrationsArgs {
@@ -62,14 +49,6 @@ export interface StoreOutputs {
   readonly verification: pulumi.Output<Record<string, string>>;
 }
 
-/** One store's way: its roles, volumes, jobs in the plan's order, and the binding after its gate. */
-interface Store {
-  readonly name: string;
-  readonly systems: readonly SystemMapping[];
-  readonly settings: SystemSettings;
-  readonly roles: Roles;
-}
-
 /**
  * The plan as Kubernetes Jobs: `provision` once, then every store by itself, side by side, and behind each the binding that
  * its applications read.
@@ -77,11 +56,7 @@ interface Store {
 export class Migrations extends pulumi.ComponentResource {
   readonly roles: Readonly<Record<string, Roles>>;
   readonly outputs: Readonly<Record<string, StoreOutputs>>;
-  readonly #folder: PlatformFolder;
-  readonly #administrator: k8s.core.v1.ServiceAccount;
-  readonly #plain: k8s.core.v1.ServiceAccount;
-  /** Where figures have a place to go to. */
-  readonly #metrics: k8s.core.v1.ServiceAccount | undefined;
+  readonly #pods: JobPods;
 
   constructor(
     private readonly name: string,
@@ -90,17 +65,23 @@ export class Migrations extends pulumi.ComponentResource {
   ) {
     super('cutover:jobs:Migrations', name, {}, opts);
     const { namespace, platform, settings } = args;
-    this.#folder = new PlatformFolder('platform', { namespace, platform }, { parent: this });
     const account = (name: string, annotations = {}) =>
       new k8s.core.v1.ServiceAccount(
         name,
         { metadata: { name, namespace, annotations }, automountServiceAccountToken: false },
         { parent: this },
       );
-    // What may reach secrets and object stores outside the cluster, apart from what only reaches databases.
-    this.#administrator = account(ADMINISTRATOR, platform.annotations?.administrator);
-    this.#plain = account('cutover-job');
-    this.#metrics = platform.annotations && account(METRICS, platform.annotations.metrics);
+    this.#pods = new JobPods({
+      image: args.image,
+      settings,
+      archive: platform.archive,
+      folder: new PlatformFolder('platform', { namespace, platform }, { parent: this }),
+      accounts: {
+        administrator: account(ADMINISTRATOR, platform.annotations?.administrator),
+        plain: account('cutover-job'),
+        metrics: platform.annotations && account(METRICS, platform.annotations.metrics),
+      },
+    });
     this.#closePods();
     const stores: Store[] = Object.entries(settings.systems).map(([name, system]) => {
       const systems = SYSTEMS.filter((each) => storeOf(each) === name);
@@ -126,14 +107,11 @@ export class Migrations extends pulumi.ComponentResource {
   }
 
   #provision(stores: readonly Store[]): MigrationJob {
-    const pod = this.#pod('provision', stores, [
-      { mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } },
-    ]);
     return new MigrationJob(
       'provision',
       {
         namespace: this.args.namespace,
-        pod,
+        pod: this.#pods.provision(stores),
         labels: { 'cutover.dev/job': 'provision' },
         trigger: { sql: sqlDigest(stores.flatMap(({ systems }) => systems)) },
         deadlineSeconds: 1800,
@@ -162,7 +140,7 @@ export class Migrations extends pulumi.ComponentResource {
           title,
           {
             namespace,
-            pod: this.#storePod(job, store, home, verification),
+            pod: this.#pods.ofStore(job, store, home, verification),
             labels: { 'cutover.dev/job': job, 'cutover.dev/store': name },
             trigger: {
               generation: sourceGeneration,
@@ -189,7 +167,7 @@ export class Migrations extends pulumi.ComponentResource {
     if (load) {
       new Maintenance(
         name,
-        { namespace, commands: this.#commands(store) },
+        { namespace, commands: this.#pods.commands(store) },
         // There is nothing to measure or to build anew before.
         { parent: this, dependsOn: [verify ?? load] },
       );
@@ -224,137 +202,6 @@ export class Migrations extends pulumi.ComponentResource {
       },
       { parent: this, protect: this.args.settings.protect },
     );
-  }
-
-  #storePod(
-    job: JobName,
-    store: Store,
-    home: k8s.core.v1.PersistentVolumeClaim,
-    verification: Verification,
-  ): JobPodArgs {
-    const { name, settings } = store;
-    const { source } = settings;
-    const readsSource = job === 'backup' || job === 'recheck';
-    const final = PHASE_RULES[settings.phase].jobs === 'final';
-    const pod = this.#pod(
-      job,
-      [store],
-      [
-        { mountPath: HOME, volume: { persistentVolumeClaim: { claimName: home.metadata.name } } },
-        ...(readsSource ? this.#s3Credentials() : []),
-        ...(readsSource && source.kind === 'pvc'
-          ? [
-              {
-                mountPath: '/source',
-                readOnly: true,
-                volume: { persistentVolumeClaim: { claimName: source.claim, readOnly: true } },
-              },
-            ]
-          : []),
-      ],
-    );
-    const from =
-      source.kind === 's3'
-        ? source.url
-        : source.kind === 'pvc'
-          ? `/source/${source.path}`
-          : `${SAMPLE}/${name}`;
-    return {
-      ...pod,
-      args: [
-        ...pod.args,
-        ...(readsSource ? ['--source', `${name}=${from}`] : []),
-        ...(final ? ['--final', String(settings.sourceGeneration)] : []),
-        ...(settings.reload ? ['--reload'] : []),
-        '--quarantine-budget',
-        String(settings.quarantineBudget),
-      ],
-      env: {
-        ...pod.env,
-        ...(readsSource && this.#s3()),
-        ...(job === 'verify' && {
-          CUTOVER_RESULT_CONFIGMAP: verification.configMap.metadata.name,
-          CUTOVER_PHASE: settings.phase,
-          CUTOVER_GENERATION: String(settings.sourceGeneration),
-        }),
-      },
-      ...(job === 'verify' && { serviceAccountName: verification.serviceAccount.metadata.name, token: true }),
-    };
-  }
-
-  /** How a job reaches S3, and where it puts the snapshots. */
-  #s3(): Record<string, pulumi.Input<string>> {
-    const { archive = this.args.platform.archive, s3 } = this.args.settings;
-    return {
-      ...(archive !== undefined && { CUTOVER_ARCHIVE: archive }),
-      ...(s3.endpoint !== undefined && { AWS_ENDPOINT_URL_S3: s3.endpoint }),
-      ...(s3.region !== undefined && { AWS_REGION: s3.region }),
-      ...(s3.credentialsSecret !== undefined && {
-        AWS_SHARED_CREDENTIALS_FILE: `${S3_CREDENTIALS}/credentials`,
-      }),
-    };
-  }
-
-  #s3Credentials(): JobPodArgs['volumes'] {
-    const { credentialsSecret } = this.args.settings.s3;
-    if (credentialsSecret === undefined) return [];
-    const secret = { secretName: credentialsSecret, defaultMode: 0o440 };
-    return [{ mountPath: S3_CREDENTIALS, readOnly: true, volume: { secret } }];
-  }
-
-  /** What a store's databases need again and again, as pods. */
-  #commands(store: Store): MaintenanceArgs['commands'] {
-    const pod = (command: string, roles: readonly RoleKind[]): JobPodArgs => ({
-      ...this.#podOf([store], roles, false, [
-        { mountPath: HOME, volume: { emptyDir: { sizeLimit: '64Mi' } } },
-      ]),
-      args: [command, '--system', store.name],
-    });
-    const measure = pod('measure', ['readonly']);
-    return {
-      analyze: pod('analyze', ['owner']),
-      reindex: pod('reindex', ['owner', 'verifier']),
-      ...(this.#metrics && {
-        measure: {
-          ...measure,
-          args: [...measure.args, '--publish'],
-          serviceAccountName: this.#metrics.metadata.name,
-        },
-      }),
-    };
-  }
-
-  #pod(job: JobName, stores: readonly Store[], volumes: JobPodArgs['volumes']): JobPodArgs {
-    const administers = job === 'provision' || job === 'backup';
-    const reachesOut = administers || job === 'recheck';
-    return {
-      ...this.#podOf(stores, ROLES_OF[job], administers, volumes),
-      ...(reachesOut && { serviceAccountName: this.#administrator.metadata.name }),
-      args: ['job', job, ...stores.flatMap(({ name }) => ['--system', name])],
-    };
-  }
-
-  #podOf(
-    stores: readonly Store[],
-    roles: readonly RoleKind[],
-    administers: boolean,
-    volumes: JobPodArgs['volumes'],
-  ): Omit<JobPodArgs, 'args'> {
-    const projected = {
-      sources: [
-        ...this.#folder.files(administers),
-        // Without a key named, a Secret is projected whole.
-        ...(roles.length > 0 ? stores.map((store) => store.roles.files(roles)) : []),
-      ],
-      // Readable for the pod's group alone.
-      defaultMode: 0o440,
-    };
-    return {
-      image: this.args.image,
-      env: { CUTOVER_HOME: HOME, CUTOVER_PLATFORM: PLATFORM_FOLDER },
-      serviceAccountName: this.#plain.metadata.name,
-      volumes: [...volumes, { mountPath: PLATFORM_FOLDER, readOnly: true, volume: { projected } }],
-    };
   }
 }
 
