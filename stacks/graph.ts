@@ -75,6 +75,9 @@ export async function graphOf<T>(
     readonly answers?: Answers;
   },
 ): Promise<{ nodes: GraphNode[]; outputs: Awaited<T> }> {
+  // The provider of Kubernetes takes inputs from the environment, and a graph is the same on every machine.
+  for (const name of Object.keys(process.env))
+    if (name === 'KUBECONFIG' || name.startsWith('PULUMI_K8S_')) delete process.env[name];
   const nodes: GraphNode[] = [];
   const answers = options.answers ?? (() => ({}));
   await pulumi.runtime.setMocks(

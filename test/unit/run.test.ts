@@ -54,6 +54,7 @@ describe('the Jobs of the plan', () => {
       { name: 'backup', steps: ['inspect', 'backup'], after: ['provision'] },
       { name: 'load', steps: ['schema', 'load', 'index'], after: ['backup', 'provision'] },
       { name: 'verify', steps: ['verify'], after: ['load'] },
+      { name: 'recheck', steps: ['recheck'], after: ['verify'] },
     ]);
   });
 });
