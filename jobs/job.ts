@@ -21,7 +21,8 @@ export async function runJob(name: JobName, options: CommonOptions, signal: Abor
   const { report, unpublished } = name === 'verify' ? await published(work) : { report: await work() };
   // A job's log is its reason for Kubernetes, and so reaches everybody who sees a run of `pulumi up`. The report on the
   // volume, and the ledger, have the values.
-  await tell(options, report, withoutPasswords(withoutValues(report)), withoutValues(report));
+  const shown = withoutValues(report);
+  await tell(options, report, withoutPasswords(shown), shown);
   if (report.ok && unpublished !== undefined) throw unpublished;
   if (unpublished !== undefined) console.error(unpublished.message);
   if (!report.ok) console.error(reasonOf(report));
