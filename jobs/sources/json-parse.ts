@@ -1,6 +1,9 @@
+import { KnownTexts, LONGEST_KNOWN } from './json-texts.ts';
 import { findIssues, type JsonIssue, JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 
 export const MAX_DEPTH = 512;
+
+const NO_ISSUES: JsonIssue[] = [];
 
 export interface ParsedJson {
   value: JsonValue;
@@ -41,7 +44,12 @@ export function parseJson(bytes: Uint8Array, options: { maxDepth?: number } = {}
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return new Parser(buffer, options.maxDepth ?? MAX_DEPTH).document();
+  return parser.parse(buffer, 0, buffer.length, options.maxDepth ?? MAX_DEPTH);
+}
+
+/** The same for a document that lies in a larger block; positions of errors count from its first byte. */
+export function parseJsonIn(block: Buffer, start: number, end: number): ParsedJson {
+  return parser.parse(block, start, end, MAX_DEPTH);
 }
 
 export interface Position {
@@ -75,44 +83,71 @@ export function describeByte(bytes: Buffer, at: number): string {
   return `byte 0x${bytes[at]!.toString(16).padStart(2, '0')}`;
 }
 
-/**
- * Slices of a string at least this long would keep the whole record's text in memory for as long as somebody keeps the
- * slice (V8's SlicedString::kMinLength); shorter ones are copies.
- */
-const SLICE_KEEPS_PARENT = 13;
+/** What ends the run of plain characters in a string: a quote, a backslash, a control character. */
+const ENDS_PLAIN = new Uint8Array(256);
+ENDS_PLAIN.fill(1, 0, 0x20);
+ENDS_PLAIN[0x22] = 1;
+ENDS_PLAIN[0x5c] = 1;
+
+/** The keys of the objects that were read last at one place: the next one there mostly has the same. */
+interface Shape {
+  readonly keys: readonly string[];
+  /** The keys as they were written, with their quotes, one after the other. */
+  readonly bytes: Uint8Array;
+  readonly ends: readonly number[];
+  /** Objects in a row that were none of this shape. */
+  misses: number;
+}
+
+/** Places for shapes; a place follows from the members on the way from the root, and some share one. */
+const SHAPES = 256;
+const LARGEST_SHAPE = 64;
+const NO_DOCUMENT = Buffer.alloc(0);
 
 class Parser {
-  private readonly end: number;
-  /** The bytes as Latin-1, so that a place in the text is a place in the bytes. */
-  private readonly text: string;
+  private bytes: Buffer = NO_DOCUMENT;
+  private start = 0;
+  private end = 0;
   private at = 0;
+  private maxDepth = MAX_DEPTH;
   /** Set where a value needs an issue; the paths are worked out only then. */
   private suspicious = false;
+  private readonly known = new KnownTexts();
+  private readonly shapes: (Shape | undefined)[] = new Array(SHAPES).fill(undefined);
 
-  constructor(
-    private readonly bytes: Buffer,
-    private readonly maxDepth: number,
-  ) {
-    this.end = bytes.length;
-    this.text = bytes.toString('latin1');
+  parse(bytes: Buffer, start: number, end: number, maxDepth: number): ParsedJson {
+    this.bytes = bytes;
+    this.start = start;
+    this.at = start;
+    this.end = end;
+    this.maxDepth = maxDepth;
+    this.suspicious = false;
+    try {
+      this.skipBlanks();
+      const value = this.value(0, 0);
+      this.skipBlanks();
+      if (this.at !== end) this.fail('the end of the document');
+      return { value, issues: this.suspicious ? findIssues(value) : NO_ISSUES };
+    } catch (error) {
+      // What stands behind the document is no part of it, so that an error is that of the document alone.
+      if (end < bytes.length && error instanceof JsonSyntaxError) {
+        return this.parse(bytes.subarray(start, end), 0, end - start, maxDepth);
+      }
+      throw error;
+    } finally {
+      this.bytes = NO_DOCUMENT;
+    }
   }
 
-  document(): ParsedJson {
-    this.skipBlanks();
-    const value = this.value(0);
-    this.skipBlanks();
-    if (this.at < this.end) this.fail('the end of the document');
-    return { value, issues: this.suspicious ? findIssues(value) : [] };
-  }
-
-  private value(depth: number): JsonValue {
+  /** @param place of the shape that an object here will have */
+  private value(depth: number, place: number): JsonValue {
     switch (this.bytes[this.at]) {
       case 0x22: // "
         return this.string();
       case 0x7b: // {
-        return this.object(depth + 1);
+        return this.object(depth + 1, place);
       case 0x5b: // [
-        return this.array(depth + 1);
+        return this.array(depth + 1, place);
       case 0x74:
         return this.word('true', true);
       case 0x66:
@@ -128,36 +163,102 @@ class Parser {
     }
   }
 
-  private object(depth: number): JsonObject {
+  /** An object; as long as its keys are those of the last one here, byte for byte, none is decoded or looked up. */
+  private object(depth: number, place: number): JsonObject {
     this.enter(depth);
     const { bytes } = this;
-    const object = new JsonObject();
     if (bytes[this.at] === 0x7d) {
       this.at++;
-      return object;
+      return new JsonObject();
     }
-    let allowed = 'a key or "}"';
-    for (;;) {
+    const shape = this.shapes[place & (SHAPES - 1)];
+    if (shape === undefined) return this.otherObject(depth, place, new JsonObject());
+    const { keys } = shape;
+    const values: JsonValue[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      if (!this.isKey(shape, i)) {
+        const members = new JsonObject(undefined, keys.slice(0, i), values);
+        return this.otherObject(depth, place, members);
+      }
+      values.push(this.member(depth, place, i));
+      if (this.endsObject()) {
+        if (i + 1 < keys.length) return new JsonObject(undefined, keys.slice(0, i + 1), values);
+        shape.misses = 0;
+        return new JsonObject(undefined, keys, values);
+      }
+    }
+    return this.otherObject(depth, place, new JsonObject(undefined, keys, values));
+  }
+
+  /** The rest of an object, from a key on; the members before it are there already. */
+  private otherObject(depth: number, place: number, object: JsonObject): JsonObject {
+    const { bytes } = this;
+    let allowed = object.size === 0 ? 'a key or "}"' : 'a key';
+    do {
       if (bytes[this.at] !== 0x22) this.fail(allowed);
       const key = this.string();
-      this.skipBlanks();
-      if (bytes[this.at] !== 0x3a) this.fail('":"');
-      this.at++;
-      this.skipBlanks();
-      object.add(key, this.value(depth));
-      this.skipBlanks();
-      const c = bytes[this.at];
-      if (c !== 0x2c && c !== 0x7d) this.fail('"," or "}"');
-      this.at++;
-      if (c === 0x7d) break;
-      this.skipBlanks();
+      object.add(key, this.member(depth, place, object.size));
       allowed = 'a key';
-    }
+    } while (!this.endsObject());
     if (object.overridden !== undefined) this.suspicious = true;
+    else this.learn(place, object.keys);
     return object;
   }
 
-  private array(depth: number): JsonValue[] {
+  /** From behind a key to behind its value. */
+  private member(depth: number, place: number, i: number): JsonValue {
+    if (this.bytes[this.at] !== 0x3a) {
+      this.skipBlanks();
+      if (this.bytes[this.at] !== 0x3a) this.fail('":"');
+    }
+    this.at++;
+    this.skipBlanks();
+    const value = this.value(depth, Math.imul(place, 31) + i + 1);
+    this.skipBlanks();
+    return value;
+  }
+
+  private endsObject(): boolean {
+    const c = this.bytes[this.at];
+    if (c !== 0x2c && c !== 0x7d) this.fail('"," or "}"');
+    this.at++;
+    if (c === 0x7d) return true;
+    this.skipBlanks();
+    return false;
+  }
+
+  /** Whether the shape's key `i` stands here; if so, goes behind it. */
+  private isKey(shape: Shape, i: number): boolean {
+    const { bytes } = this;
+    const expected = shape.bytes;
+    const end = shape.ends[i]!;
+    let at = this.at;
+    for (let of = i === 0 ? 0 : shape.ends[i - 1]!; of < end; of++, at++) {
+      if (bytes[at] !== expected[of]) return false;
+    }
+    this.at = at;
+    return true;
+  }
+
+  /** Keeps the keys for the next object at that place, unless objects there alternate. */
+  private learn(place: number, keys: readonly string[]): void {
+    const last = this.shapes[place & (SHAPES - 1)];
+    if (keys.length > LARGEST_SHAPE || (last !== undefined && last.misses++ % 4 === 0)) return;
+    const texts = keys.map((key) => JSON.stringify(key));
+    // A key with an escape may need an issue, and can be written in other ways.
+    if (texts.some((text) => text.includes('\\'))) return;
+    const written = texts.map((text) => Buffer.from(text));
+    let end = 0;
+    this.shapes[place & (SHAPES - 1)] = {
+      // As names of properties V8 knows them by their address, so that a look-up compares nothing else.
+      keys: keys.map((key) => Object.keys({ [key]: 0 })[0]!),
+      bytes: Buffer.concat(written),
+      ends: written.map(({ length }) => (end += length)),
+      misses: 0,
+    };
+  }
+
+  private array(depth: number, place: number): JsonValue[] {
     this.enter(depth);
     const { bytes } = this;
     const array: JsonValue[] = [];
@@ -166,7 +267,7 @@ class Parser {
       return array;
     }
     for (;;) {
-      array.push(this.value(depth));
+      array.push(this.value(depth, place));
       this.skipBlanks();
       const c = bytes[this.at];
       if (c !== 0x2c && c !== 0x5d) this.fail('"," or "]"');
@@ -189,13 +290,13 @@ class Parser {
     let bits = 0;
     while (at < end) {
       const c = bytes[at]!;
-      if (c === 0x22 || c === 0x5c || c < 0x20) break;
+      if (ENDS_PLAIN[c] === 1) break;
       bits |= c;
       at++;
     }
-    if (bytes[at] !== 0x22) return this.escapedString(start, at);
+    if (at >= end || bytes[at] !== 0x22) return this.escapedString(start, at);
     this.at = at + 1;
-    return bits < 0x80 ? this.slice(start, at) : this.decode(start, at);
+    return at === start ? '' : this.text(start, at, bits < 0x80);
   }
 
   /** The rest of a string from its first backslash on: checks the escapes here, and lets V8 replace them. */
@@ -276,7 +377,7 @@ class Parser {
       if (sign === 0x2b || sign === 0x2d) this.at++;
       this.digits('a digit');
     }
-    return new JsonNumber(this.slice(start, this.at));
+    return new JsonNumber(this.text(start, this.at, true));
   }
 
   private digits(expected: string): void {
@@ -307,10 +408,20 @@ class Parser {
     this.at = at;
   }
 
-  /** ASCII only. */
-  private slice(start: number, end: number): string {
-    if (end - start < SLICE_KEEPS_PARENT) return this.text.substring(start, end);
-    return this.bytes.toString('latin1', start, end);
+  /** What stands there, without escapes. */
+  private text(start: number, end: number, isAscii: boolean): string {
+    if (end - start > LONGEST_KNOWN) return this.decoded(start, end, isAscii);
+    const { known, bytes } = this;
+    const place = known.placeOf(bytes, start, end);
+    const found = known.find(place, bytes, start, end);
+    if (found !== undefined) return found;
+    const text = this.decoded(start, end, isAscii);
+    known.keep(place, bytes, start, end, text);
+    return text;
+  }
+
+  private decoded(start: number, end: number, isAscii: boolean): string {
+    return isAscii ? this.bytes.toString('latin1', start, end) : this.decode(start, end);
   }
 
   private decode(start: number, end: number): string {
@@ -333,7 +444,10 @@ class Parser {
 
   private fail(expected: string, at = this.at): never {
     const { bytes } = this;
-    const { line, column } = advancePosition(bytes.subarray(0, at), { line: 1, column: 1 });
-    throw new JsonSyntaxError(expected, describeByte(bytes, at), at, line, column);
+    const { line, column } = advancePosition(bytes.subarray(this.start, at), { line: 1, column: 1 });
+    throw new JsonSyntaxError(expected, describeByte(bytes, at), at - this.start, line, column);
   }
 }
+
+/** One for all documents: it keeps nothing between them but what makes the next one faster. */
+const parser = new Parser();

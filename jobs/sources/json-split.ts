@@ -4,20 +4,35 @@ import { isBlank, JsonSyntaxError, MAX_DEPTH, parseJson } from './json-parse.ts'
 import { findKeyIssues, type JsonIssue } from './json-value.ts';
 
 /** One element of the top-level array, or one member of the top-level object, not parsed yet. */
-export interface JsonRecord {
-  file: string;
-  /** The place in the file's array or object, from 0. */
-  ordinal: number;
-  /** The member's key; `undefined` in an array. */
-  key: string | undefined;
-  /** What there is to say about the key itself. */
-  keyIssues: JsonIssue[];
-  /** Where the value starts in the file, in bytes. */
-  offset: number;
+export class JsonRecord {
+  /**
+   * @param ordinal the place in the file's array or object, from 0
+   * @param key the member's key; `undefined` in an array
+   * @param keyIssues what there is to say about the key itself
+   * @param offset where the value starts in the file, in bytes
+   * @param block memory in which the value lies as it stands in the file; who keeps the record keeps all of it
+   * @param start  @param end of the value in the block
+   */
+  constructor(
+    readonly file: string,
+    readonly ordinal: number,
+    readonly key: string | undefined,
+    readonly keyIssues: readonly JsonIssue[],
+    readonly offset: number,
+    readonly block: Buffer,
+    readonly start: number,
+    readonly end: number,
+  ) {}
+
   /** The value's length in bytes. */
-  length: number;
-  /** The value as it stands in the file. Whoever keeps it keeps the block in memory that it was read in: copy it. */
-  bytes: Buffer;
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** The value as it stands in the file; a view of the block. */
+  get bytes(): Buffer {
+    return this.block.subarray(this.start, this.end);
+  }
 }
 
 export type JsonShape = 'array' | 'object';
@@ -48,6 +63,17 @@ const EXPECTED: Record<JsonShape, Record<Place, string>> = {
   },
 };
 
+/** What a byte outside of strings means for the end of a container. */
+const PLAIN = 0;
+const QUOTE = 1;
+const OPENER = 2;
+const CLOSER = 3;
+const KINDS = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === 0x22 ? QUOTE : isOpener(byte) ? OPENER : isCloser(byte) ? CLOSER : PLAIN,
+);
+
+const NO_ISSUES: readonly JsonIssue[] = [];
+
 /** Cuts a top-level array or object into its records, from blocks that may end anywhere. */
 export class JsonSplitter {
   private state: State = 'start';
@@ -66,7 +92,7 @@ export class JsonSplitter {
   private escaped = 0;
   private ordinal = 0;
   private key: string | undefined;
-  private keyIssues: JsonIssue[] = [];
+  private keyIssues: readonly JsonIssue[] = NO_ISSUES;
   private records: JsonRecord[] = [];
 
   /**
@@ -194,13 +220,13 @@ export class JsonSplitter {
     const end = block.length;
     let at = start + this.escaped;
     while (at < end) {
-      const c = block[at]!;
+      const c = block[at++]!;
       if (c === 0x22) {
         this.escaped = 0;
         this.inString = false;
-        return at + 1;
+        return at;
       }
-      at += c === 0x5c ? 2 : 1;
+      if (c === 0x5c) at++;
     }
     this.escaped = at - end;
     return end;
@@ -210,31 +236,42 @@ export class JsonSplitter {
   private skipContainer(block: Buffer, from: number, start: number): number {
     const end = block.length;
     const { closers } = this;
+    let { depth } = this;
     let at = start;
     while (at < end) {
       if (this.inString) {
         at = this.skipString(block, at);
         continue;
       }
-      const c = block[at++]!;
-      if (c === 0x22) this.inString = true;
-      else if (isOpener(c)) {
-        if (this.depth === closers.length) this.refuse(block, from, at);
-        closers[this.depth++] = c + 2;
-      } else if (isCloser(c)) {
-        if (closers[--this.depth] !== c) this.refuse(block, from, at);
-        if (this.depth === 0) break;
+      let c = block[at++]!;
+      let kind = KINDS[c]!;
+      while (kind === PLAIN && at < end) {
+        c = block[at++]!;
+        kind = KINDS[c]!;
+      }
+      if (kind === QUOTE) this.inString = true;
+      else if (kind === OPENER) {
+        if (depth === closers.length) this.refuse(block, from, at);
+        closers[depth++] = c + 2;
+      } else if (kind === CLOSER) {
+        if (closers[--depth] !== c) this.refuse(block, from, at);
+        if (depth === 0) break;
       }
     }
+    this.depth = depth;
     return at;
   }
 
   private endRecord(block: Buffer, from: number, to: number): void {
-    const bytes = this.endToken(block, from, to);
-    const { length } = bytes;
-    if (length > this.maxRecordBytes) this.refuseLength(bytes);
     const { file, ordinal, key, keyIssues, tokenOffset: offset } = this;
-    this.records.push({ file, ordinal, key, keyIssues, offset, length, bytes });
+    if (this.pieces.length === 0) {
+      if (to - from > this.maxRecordBytes) this.refuseLength(block.subarray(from, to));
+      this.records.push(new JsonRecord(file, ordinal, key, keyIssues, offset, block, from, to));
+    } else {
+      const bytes = this.endToken(block, from, to);
+      if (bytes.length > this.maxRecordBytes) this.refuseLength(bytes);
+      this.records.push(new JsonRecord(file, ordinal, key, keyIssues, offset, bytes, 0, bytes.length));
+    }
     this.ordinal++;
     this.state = 'after';
   }

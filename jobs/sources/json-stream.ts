@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
-import { parseAt, unreadable } from './json-damage.ts';
-import type { ParsedJson } from './json-parse.ts';
+import { damaged, parseAt, unreadable } from './json-damage.ts';
+import { JsonSyntaxError, type ParsedJson, parseJsonIn } from './json-parse.ts';
 import { type JsonRecord, type JsonShape, JsonSplitter } from './json-split.ts';
 
 export type { JsonRecord, JsonShape } from './json-split.ts';
@@ -37,7 +37,7 @@ export async function* streamJson(
     let position = (await startsWithMark(file, handle)) ? BYTE_ORDER_MARK.length : 0;
     const splitter = new JsonSplitter(file, shape, maxRecordBytes, position);
     for (let more = true; more; ) {
-      // Records are views of their block, so that every block needs memory of its own.
+      // Records lie in their block, so that every block needs memory of its own.
       const block = await readBlock(file, handle, Buffer.allocUnsafeSlow(blockSize), position);
       position += block.length;
       more = block.length > 0;
@@ -63,8 +63,17 @@ export async function* streamJson(
  * @throws CutoverError of kind `source` with the place in the file
  */
 export function parseRecord(record: JsonRecord): ParsedJson {
-  const { value, issues } = parseAt(record.file, record.offset, record.bytes, ` in record ${record.ordinal}`);
+  const { value, issues } = parsed(record);
   return { value, issues: record.keyIssues.length > 0 ? [...record.keyIssues, ...issues] : issues };
+}
+
+function parsed({ file, ordinal, offset, block, start, end }: JsonRecord): ParsedJson {
+  try {
+    return parseJsonIn(block, start, end);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw damaged(file, offset + error.offset, error.expected, ` in record ${ordinal}`);
+  }
 }
 
 /** Reads a file to its end and parses every record, keeping none, so that a damaged file is refused before a load starts. */

@@ -23,15 +23,25 @@ const INDEX_FROM = 32;
 /** The members of an object in document order. Keys are plain data: `__proto__` is a key like any other. */
 export class JsonObject {
   /** Each key once, where it first stood. Not to be changed from outside. */
-  readonly keys: string[] = [];
+  readonly keys: readonly string[];
   /** `values[i]` belongs to `keys[i]`. Not to be changed from outside. */
-  readonly values: JsonValue[] = [];
+  readonly values: JsonValue[];
   /** Values that a later member with the same key replaced, in document order. */
   overridden: [key: string, value: JsonValue][] | undefined = undefined;
   private index: Map<string, number> | undefined = undefined;
+  /** The keys, where no other object has the same array. */
+  private own: string[] | undefined;
 
-  constructor(members: Iterable<readonly [key: string, value: JsonValue]> = []) {
-    for (const [key, value] of members) this.add(key, value);
+  /** @param keys and values of the first members: each key once; other objects may have the same array of keys */
+  constructor(
+    members?: Iterable<readonly [key: string, value: JsonValue]>,
+    keys?: readonly string[],
+    values?: JsonValue[],
+  ) {
+    this.own = keys === undefined ? [] : undefined;
+    this.keys = keys ?? this.own!;
+    this.values = values ?? [];
+    if (members !== undefined) for (const [key, value] of members) this.add(key, value);
   }
 
   get size(): number {
@@ -55,7 +65,11 @@ export class JsonObject {
     const at = this.indexOf(key);
     if (at < 0) {
       this.index?.set(key, this.keys.length);
-      this.keys.push(key);
+      if (this.own === undefined) {
+        this.own = this.keys.slice();
+        (this as { keys: readonly string[] }).keys = this.own;
+      }
+      this.own.push(key);
       this.values.push(value);
     } else {
       this.overridden ??= [];
@@ -89,27 +103,50 @@ export function withoutMembers(
   onFound: (path: string) => void = () => {},
   path = '$',
 ): JsonValue {
+  // Most values hold nothing of the kind: those are given back without a path built.
+  return holdsAny(value, leftOut) ? without(value, leftOut, onFound, path) : value;
+}
+
+function without(
+  value: JsonValue,
+  leftOut: LeftOut,
+  onFound: (path: string) => void,
+  path: string,
+): JsonValue {
   if (Array.isArray(value)) {
-    const elements = value.map((each, i) => withoutMembers(each, leftOut, onFound, jsonPath(path, i)));
+    const elements = value.map((each, i) => without(each, leftOut, onFound, jsonPath(path, i)));
     return elements.every((each, i) => each === value[i]) ? value : elements;
   }
   if (!(value instanceof JsonObject)) return value;
   const kept: (readonly [string, JsonValue])[] = [];
   const replaced = value.overridden ?? [];
   let same = replaced.every(
-    ([key, each]) => !leftOut.has(key, each) && withoutMembers(each, leftOut) === each,
+    ([key, each]) => !leftOut.has(key, each) && !holdsAny(each, leftOut),
   );
   for (const [key, each] of value) {
     if (leftOut.has(key, each)) {
       onFound(jsonPath(path, key));
       same = false;
     } else {
-      const inner = withoutMembers(each, leftOut, onFound, jsonPath(path, key));
+      const inner = without(each, leftOut, onFound, jsonPath(path, key));
       same &&= inner === each;
       kept.push([key, inner]);
     }
   }
   return same ? value : new JsonObject(kept);
+}
+
+function holdsAny(value: JsonValue, leftOut: LeftOut): boolean {
+  if (typeof value !== 'object' || value === null || value instanceof JsonNumber) return false;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (holdsAny(value[i]!, leftOut)) return true;
+    return false;
+  }
+  const { keys, values, overridden } = value;
+  for (let i = 0; i < keys.length; i++) {
+    if (leftOut.has(keys[i]!, values[i]!) || holdsAny(values[i]!, leftOut)) return true;
+  }
+  return overridden?.some(([key, each]) => leftOut.has(key, each) || holdsAny(each, leftOut)) ?? false;
 }
 
 /** Something legal in the source that a target or another reader may not take, or would silently change. */

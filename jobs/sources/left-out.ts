@@ -29,12 +29,24 @@ const URL_WITH_PASSWORD = /^\s*[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i;
 export function isCredential(name: string, value: unknown): boolean {
   const text = Buffer.isBuffer(value) ? value.toString('utf8', 0, 300) : value;
   if (typeof text === 'string') {
-    return text !== '' && (isCredentialName(name) || URL_WITH_PASSWORD.test(text));
+    return text !== '' && (isCredentialName(name) || (text.includes('@') && URL_WITH_PASSWORD.test(text)));
   }
   return text !== null && isContainer(text) && isCredentialName(name);
 }
 
-export const isCredentialName = (name: string): boolean => NAME.test(plain(name));
+/** What was said of the names seen so far: the records of a file mostly have the same ones. */
+const known = new Map<string, boolean>();
+const MOST_KNOWN = 10_000;
+
+export function isCredentialName(name: string): boolean {
+  let is = known.get(name);
+  if (is === undefined) {
+    is = NAME.test(plain(name));
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(name, is);
+  }
+  return is;
+}
 
 /** Whether a text that nobody could parse may hold one. */
 export const mayHoldCredential = (text: string): boolean =>
