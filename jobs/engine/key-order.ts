@@ -29,20 +29,23 @@ export function compareKeys(a: Buffer, aStart: number, b: Buffer, bStart: number
   return 0;
 }
 
-const NUL = Buffer.from([0]);
-
 /** The key of a row as bytes whose memcmp order is the same order, for sorting outside PostgreSQL. */
 export function sortKey(bytes: Buffer, start: number, order: KeyOrder): Buffer {
-  const parts: Buffer[] = [];
-  let at = start + 2;
-  for (const each of order) {
-    const end = at + 4 + bytes.readInt32BE(at);
-    const part = Buffer.from(bytes.subarray(at + 4, end));
-    at = end;
-    parts.push(part);
-    if (each === 'signed') part[0] = part[0]! ^ 0x80;
-    // Text has no NUL, so a NUL behind it sorts the value below its continuations; fixed-size values don't mind.
-    else parts.push(NUL);
+  let size = 0;
+  for (let at = start + 2, i = 0; i < order.length; i++) {
+    const length = bytes.readInt32BE(at);
+    at += 4 + length;
+    size += length + (order[i] === 'signed' ? 0 : 1);
   }
-  return Buffer.concat(parts);
+  const key = Buffer.allocUnsafe(size);
+  let filled = 0;
+  for (let at = start + 2, i = 0; i < order.length; i++) {
+    const end = at + 4 + bytes.readInt32BE(at);
+    const first = filled;
+    for (at += 4; at < end; at++) key[filled++] = bytes[at]!;
+    if (order[i] === 'signed') key[first] = key[first]! ^ 0x80;
+    // Text has no NUL, so a NUL behind it sorts the value below its continuations; fixed-size values don't mind.
+    else key[filled++] = 0;
+  }
+  return key;
 }

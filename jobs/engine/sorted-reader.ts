@@ -1,37 +1,53 @@
 import { rm } from 'node:fs/promises';
-import Database from 'libsql';
 import type { LeftOut } from '../sources/left-out.ts';
-import type { OrderedReader, Place, Raw, SourceRecord, UnorderedReader } from '../sources/source.ts';
-import { CopyBuffer } from './copy-buffer.ts';
-import { sortKey } from './key-order.ts';
+import type {
+  OrderedReader,
+  Place,
+  PlacedRecord,
+  Raw,
+  SourceRecord,
+  UnorderedReader,
+} from '../sources/source.ts';
+import { compareBytes, ExternalSort } from './external-sort.ts';
+import { keyReader, type ReadKey, wholeKeyReader } from './key-reader.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
-import { Reject } from './reject.ts';
-import { RowConverter } from './row-converter.ts';
+import { placeSize, readPlace, writePlace } from './places.ts';
 
+/** Records a block, and bytes of their text. */
 const BLOCK = 500;
+const BLOCK_BYTES = 256 << 10;
+
+/** A longer text is read again from its place instead of being sorted along. */
+const LONGEST_CARRIED = 1 << 20;
+
+/** So many records without a key may stand among others that are in order already. */
+const MOST_ASIDE = 10_000;
 
 /**
- * Gives an unordered source the order that everything else expects: one pass notes each record's key and place in a
- * scratch database on disk, the next reads the records in key order. Memory stays flat whatever the source's size.
- * Records that no key can be made of come first. Where a mapping reads the field `$nth`, records with one key are numbered.
+ * Gives an unordered source the order that everything else expects: by key, records with the same key in source order,
+ * and first those that no key can be made of. One pass reads the keys. Where they are in order already, the next passes
+ * read the source as it stands; else the records' texts are sorted on disk. Memory stays flat whatever the source's size.
+ * Where a mapping reads the field `$nth`, records with one key are numbered, among those that can be stored.
  */
 export class SortedReader implements OrderedReader {
   readonly entity: string;
   readonly missingIsNotNull: boolean;
 
+  /** @param aside places of the records without a key, where all others are in order; undefined: all are in `sort` */
   private constructor(
     private readonly inner: UnorderedReader,
-    private readonly scratch: Database.Database,
+    private readonly sort: ExternalSort,
     private readonly file: string,
     readonly count: number,
     private readonly isNumbered: boolean,
+    private readonly aside: readonly Place[] | undefined,
   ) {
     this.entity = inner.entity;
     this.missingIsNotNull = inner.missingIsNotNull;
   }
 
-  /** @param file where the scratch database is made; removed by `close` */
+  /** @param file scratch file for what is sorted; removed by `close` */
   static async open(
     inner: UnorderedReader,
     mapping: TableMapping,
@@ -39,53 +55,141 @@ export class SortedReader implements OrderedReader {
     file: string,
   ): Promise<SortedReader> {
     await rm(file, { force: true });
-    const scratch = new Database(file);
-    scratch.exec(`pragma journal_mode = off; pragma synchronous = off;
-      create table place (sort_key blob not null, ordinal integer not null, file integer not null,
-        offset integer not null, length integer not null, key blob, at integer not null, part integer not null);
-      begin`);
-    const insert = scratch.prepare('insert into place values (?, ?, ?, ?, ?, ?, ?, ?)');
-    const converter = new RowConverter(mapping, parents, inner.missingIsNotNull);
-    const row = new CopyBuffer();
-    let count = 0;
-    for await (const block of inner.blocks(0)) {
-      for (const record of block) {
-        const { ordinal, file, offset, length, key, at, part } = record.place;
-        // As bytes: the driver cuts a text at a NUL.
-        const keyBytes = key === null ? null : Buffer.from(key, 'utf16le');
-        insert.run(keyOf(record, converter, row), ordinal, file, offset, length, keyBytes, at, part);
-        count++;
-      }
+    const sort = new ExternalSort(file);
+    try {
+      const isNumbered = mapping.fields.some(({ from }) => from === '$nth');
+      const keyOf = isNumbered
+        ? wholeKeyReader(mapping, parents, inner.missingIsNotNull)
+        : keyReader(mapping, parents);
+      const ordered = isNumbered ? undefined : await readOrdered(inner, keyOf);
+      if (ordered === undefined) await addAll(inner, keyOf, sort);
+      const count = ordered?.count ?? sort.count;
+      return new SortedReader(inner, sort, file, count, isNumbered, ordered?.aside);
+    } catch (error) {
+      sort.close();
+      await rm(file, { force: true });
+      throw error;
     }
-    scratch.exec('commit; create index place_key on place (sort_key, ordinal)');
-    const isNumbered = mapping.fields.some(({ from }) => from === '$nth');
-    return new SortedReader(inner, scratch, file, count, isNumbered);
   }
 
-  async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
-    const places = this.scratch
-      .prepare(
-        `select ordinal, file, offset, length, key, at, part,
-           ${this.isNumbered ? 'row_number() over (partition by sort_key order by ordinal)' : '0'} as nth from place
-         order by sort_key, ordinal limit -1 offset ?`,
-      )
-      .iterate(from) as IterableIterator<Omit<Place, 'key'> & { key: Buffer | null; nth: number }>;
-    let block: SourceRecord[] = [];
-    for (const { key, nth, ...place } of places) {
-      const record = await this.inner.reread({ ...place, key: key && Buffer.from(key).toString('utf16le') });
-      block.push(this.isNumbered ? new NumberedRecord(record, BigInt(nth)) : record);
-      if (block.length === BLOCK) {
-        yield block;
-        block = [];
+  blocks(from: number): AsyncGenerator<SourceRecord[]> {
+    return this.aside === undefined ? this.#sorted(from) : this.#asTheyStand(from, this.aside);
+  }
+
+  async *#asTheyStand(from: number, aside: readonly Place[]): AsyncGenerator<SourceRecord[]> {
+    if (from < aside.length) {
+      const first: SourceRecord[] = [];
+      for (const place of aside.slice(from)) first.push(await this.inner.reread(place));
+      yield first;
+    }
+    // The first of those that are in order, as if none stood aside, and then what stands aside before it.
+    let begin = Math.max(0, from - aside.length);
+    for (const { ordinal } of aside) {
+      if (ordinal <= begin) begin++;
+      else break;
+    }
+    const without = new Set(aside.map(({ ordinal }) => ordinal));
+    for await (const block of this.inner.blocks(begin)) {
+      const kept = without.size === 0 ? block : block.filter(({ place }) => !without.has(place.ordinal));
+      if (kept.length > 0) yield kept;
+    }
+  }
+
+  async *#sorted(from: number): AsyncGenerator<SourceRecord[]> {
+    const cursor = this.sort.cursor();
+    const numbers = this.isNumbered ? new Numbers() : undefined;
+    let records: SourceRecord[] = [];
+    let text = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    let filled = 0;
+    for (let position = 0; cursor.next(); position++) {
+      const nth = numbers?.next(cursor.bytes, cursor.keyStart, cursor.keyEnd);
+      if (position < from) continue;
+      const { place, end } = readPlace(cursor.bytes, cursor.keyEnd);
+      const size = cursor.end - end;
+      let record: SourceRecord;
+      if (size === 0) record = await this.inner.reread(place);
+      else {
+        if (filled + size > text.length) {
+          text = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, size));
+          filled = 0;
+        }
+        cursor.bytes.copy(text, filled, end, cursor.end);
+        record = this.inner.revive(place, text, filled, filled + size);
+        filled += size;
+      }
+      records.push(nth === undefined ? record : new NumberedRecord(record, BigInt(nth)));
+      if (records.length === BLOCK) {
+        yield records;
+        records = [];
       }
     }
-    if (block.length > 0) yield block;
+    if (records.length > 0) yield records;
   }
 
   async close(): Promise<void> {
-    this.scratch.close();
+    this.sort.close();
     await this.inner.close();
     await rm(this.file, { force: true });
+  }
+}
+
+/** The number of records, and those without a key, of a source whose other records are in order; undefined for another. */
+async function readOrdered(
+  inner: UnorderedReader,
+  keyOf: ReadKey,
+): Promise<{ count: number; aside: Place[] } | undefined> {
+  const aside: Place[] = [];
+  let count = 0;
+  let last: Buffer = Buffer.alloc(0);
+  for await (const block of inner.blocks(0)) {
+    for (const record of block) {
+      const key = keyOf(record);
+      if (key.length === 0) {
+        if (aside.length === MOST_ASIDE) return undefined;
+        aside.push(record.place);
+      } else {
+        if (compareBytes(key, 0, key.length, last, 0, last.length) < 0) return undefined;
+        last = key;
+      }
+      count++;
+    }
+  }
+  return { count, aside };
+}
+
+/** Adds all records to the sort, with their texts where they have some of their own. */
+async function addAll(inner: UnorderedReader, keyOf: ReadKey, sort: ExternalSort): Promise<void> {
+  for await (const block of inner.blocks(0)) {
+    for (const record of block) {
+      const key = keyOf(record);
+      const { place } = record;
+      const slice = carriedSlice(record);
+      const size = placeSize(place);
+      const at = sort.add(key, key.length, size + (slice ? slice.end - slice.start : 0));
+      writePlace(sort.bytes, at, place);
+      slice?.block.copy(sort.bytes, at + size, slice.start, slice.end);
+    }
+  }
+  sort.finish();
+}
+
+function carriedSlice({ slice }: PlacedRecord): PlacedRecord['slice'] {
+  return slice !== undefined && slice.end - slice.start <= LONGEST_CARRIED ? slice : undefined;
+}
+
+/** Numbers what has the same key, from 1. */
+class Numbers {
+  #key: Buffer = Buffer.alloc(0);
+  #nth = 0;
+
+  next(bytes: Buffer, start: number, end: number): number {
+    if (this.#nth > 0 && compareBytes(bytes, start, end, this.#key, 0, this.#key.length) === 0) {
+      this.#nth++;
+    } else {
+      this.#key = Buffer.from(bytes.subarray(start, end));
+      this.#nth = 1;
+    }
+    return this.#nth;
   }
 }
 
@@ -113,15 +217,4 @@ class NumberedRecord implements SourceRecord {
   payload(leftOut: LeftOut): string {
     return this.record.payload(leftOut);
   }
-}
-
-function keyOf(record: SourceRecord, converter: RowConverter, row: CopyBuffer): Buffer {
-  row.truncate(0);
-  try {
-    converter.convert(record, row);
-  } catch (error) {
-    if (error instanceof Reject) return Buffer.alloc(0);
-    throw error;
-  }
-  return sortKey(row.bytes, 0, converter.keyOrder);
 }

@@ -3,10 +3,19 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
 import { type FileShape, isReadWhole } from './json-layout.ts';
 import { type ParsedJson, parseJson } from './json-parse.ts';
-import { JsonDocument, JsonPart, OpaqueFile } from './json-records.ts';
+import {
+  defectOf,
+  type Elements,
+  JsonDocument,
+  JsonElement,
+  JsonPart,
+  NOT_AN_OBJECT,
+  OpaqueFile,
+} from './json-records.ts';
+import { JsonRecord } from './json-split.ts';
 import { parseJsonFile, parseRecord, readRecord, streamJson } from './json-stream.ts';
 import { findKeyIssues, type JsonIssue, JsonObject, type JsonValue, jsonPath } from './json-value.ts';
-import type { Place, SourceRecord, UnorderedReader } from './source.ts';
+import type { Place, PlacedRecord, SourceRecord, UnorderedReader } from './source.ts';
 
 /** A file of a collection. */
 export interface CollectionFile extends FileShape {
@@ -18,7 +27,7 @@ export interface CollectionFile extends FileShape {
   readonly sha256: string;
 }
 
-type Found = SourceRecord & { readonly place: Place };
+type Found = PlacedRecord;
 
 /** A piece of a file that is parsed at once, and what stands in it. */
 interface Piece {
@@ -37,6 +46,8 @@ export class JsonCollection implements UnorderedReader {
   #handle: { readonly file: number; readonly of: FileHandle } | undefined;
   /** Members whose key an earlier one of the same object has, as `file at`: their locators say so. */
   readonly #repeated = new Set<string>();
+  /** The keys of the object that is being read. */
+  #keys = new Set<string>();
   /** What was read again last: parts of one document are often asked for one after the other. */
   #last: { readonly piece: Piece; readonly records: readonly Found[] } | undefined;
 
@@ -47,7 +58,17 @@ export class JsonCollection implements UnorderedReader {
 
   async *blocks(from: number): AsyncGenerator<Found[]> {
     let ordinal = 0;
-    for (const [file, { path, records = 'elements' }] of this.files.entries()) {
+    for (const [file, shape] of this.files.entries()) {
+      const { path, name, records = 'elements' } = shape;
+      if (isPlain(shape)) {
+        const of: Elements = { file, name, first: ordinal };
+        for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
+          const block = this.#elements(of, pieces, from);
+          ordinal += pieces.length;
+          if (block.length > 0) yield block;
+        }
+        continue;
+      }
       if (isReadWhole(records)) {
         const piece: Piece = { file, offset: 0, length: -1, key: undefined, at: 0 };
         const block = await this.#readWhole(piece, ordinal);
@@ -56,15 +77,11 @@ export class JsonCollection implements UnorderedReader {
         if (wanted.length > 0) yield wanted;
         continue;
       }
-      const keys = new Set<string>();
       for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
         const block: Found[] = [];
         for (const record of pieces) {
           const { offset, length, key, ordinal: at } = record;
-          if (key !== undefined) {
-            if (keys.has(key)) this.#repeated.add(`${file} ${at}`);
-            keys.add(key);
-          }
+          this.#noteKey(file, at, key);
           const parsed = parseRecord(record);
           for (const found of this.#expand(
             { file, offset, length, key, at },
@@ -79,6 +96,38 @@ export class JsonCollection implements UnorderedReader {
         if (block.length > 0) yield block;
       }
     }
+  }
+
+  /** The records of a file in which each piece is one record, from `from` on. */
+  #elements(of: Elements, pieces: readonly JsonRecord[], from: number): Found[] {
+    const block: Found[] = [];
+    for (const piece of pieces) {
+      const { ordinal: at, key } = piece;
+      this.#noteKey(of.file, at, key);
+      if (of.first + at < from) continue;
+      block.push(new JsonElement(of, piece, this.#isRepeated(of.file, at)));
+    }
+    return block;
+  }
+
+  #noteKey(file: number, at: number, key: string | undefined): void {
+    if (key === undefined) return;
+    if (at === 0) this.#keys = new Set();
+    if (this.#keys.has(key)) this.#repeated.add(`${file} ${at}`);
+    this.#keys.add(key);
+  }
+
+  #isRepeated(file: number, at: number): boolean {
+    return this.#repeated.size > 0 && this.#repeated.has(`${file} ${at}`);
+  }
+
+  revive(place: Place, block: Buffer, start: number, end: number): JsonElement {
+    const { file, at, offset } = place;
+    const { path, name } = this.files[file]!;
+    const key = place.key ?? undefined;
+    const issues = key === undefined ? [] : findKeyIssues(key);
+    const piece = new JsonRecord(path, at, key, issues, offset, block, start, end);
+    return new JsonElement({ file, name, first: place.ordinal - at }, piece, this.#isRepeated(file, at));
   }
 
   async reread(place: Place): Promise<SourceRecord> {
@@ -105,6 +154,10 @@ export class JsonCollection implements UnorderedReader {
       this.#handle = { file: piece.file, of: await open(this.files[piece.file]!.path) };
     }
     const bytes = await readRecord(this.#handle.of, piece.offset, piece.length);
+    if (isPlain(this.files[piece.file]!)) {
+      const place: Place = { ...piece, key: piece.key ?? null, ordinal: first, part: 0 };
+      return [this.revive(place, bytes, 0, bytes.length)];
+    }
     const { value, issues } = parseJson(bytes);
     const ofKey = piece.key === undefined ? [] : findKeyIssues(piece.key);
     return this.#expand(piece, { value, issues: [...ofKey, ...issues] }, bytes, first);
@@ -163,7 +216,7 @@ export class JsonCollection implements UnorderedReader {
     } else {
       const at =
         records === 'members' ? JSON.stringify(piece.key) : records === 'elements' ? piece.at : undefined;
-      const repeated = this.#repeated.has(`${piece.file} ${piece.at}`) ? ` at byte ${piece.offset}` : '';
+      const repeated = this.#isRepeated(piece.file, piece.at) ? ` at byte ${piece.offset}` : '';
       documents.push({
         key: piece.key,
         value,
@@ -187,6 +240,11 @@ export class JsonCollection implements UnorderedReader {
     }
     return found;
   }
+}
+
+/** Whether each element or member of the file is one record, and nothing else is. */
+function isPlain({ records = 'elements', keyedBy, each, partsOr }: FileShape): boolean {
+  return !isReadWhole(records) && keyedBy === undefined && each === undefined && partsOr === undefined;
 }
 
 /** A value, and where it stands. */
@@ -256,10 +314,3 @@ function objectDefect(value: JsonValue, issues: readonly JsonIssue[], path: stri
 
 const isBelow = (path: string, above: string) =>
   path.startsWith(above) && (path.length === above.length || '.['.includes(path[above.length]!));
-
-function defectOf(issues: readonly JsonIssue[]): SourceRecord['defect'] {
-  const issue = issues.find((each) => each.code !== 'NON_FINITE');
-  return issue && { code: issue.code, field: issue.path, detail: issue.detail };
-}
-
-const NOT_AN_OBJECT = { code: 'NOT_AN_OBJECT', field: '$', detail: 'the element is not an object' };

@@ -1,6 +1,9 @@
-import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from './json-value.ts';
+import { peekMember } from './json-peek.ts';
+import type { JsonRecord } from './json-split.ts';
+import { parseRecord } from './json-stream.ts';
+import { type JsonIssue, JsonNumber, JsonObject, type JsonValue, withoutMembers } from './json-value.ts';
 import { type LeftOut, mayHoldCredential } from './left-out.ts';
-import type { Place, Raw, SourceRecord } from './source.ts';
+import type { Place, PlacedRecord, Raw, SourceRecord } from './source.ts';
 
 /** What is said of a record beside its fields. */
 interface Described {
@@ -57,6 +60,107 @@ export class JsonDocument implements SourceRecord {
     return bytes !== undefined && kept === value ? bytes.toString('utf8') : writeJson(kept);
   }
 }
+
+/** What an element or a member of a file's array or object has in common with the others of the file. */
+export interface Elements {
+  /** Which of the entity's files, and its name. */
+  readonly file: number;
+  readonly name: string;
+  /** Ordinal of the file's first record among the entity's. */
+  readonly first: number;
+}
+
+/** An element or a member of a file, as it is: parsed, named and placed when somebody asks. */
+export class JsonElement implements PlacedRecord {
+  /** Undefined until somebody asks: no value is. */
+  #value: JsonValue | undefined = undefined;
+  #defect: SourceRecord['defect'];
+
+  /** @param repeated whether an earlier member of the object has its key */
+  constructor(
+    private readonly of: Elements,
+    readonly slice: JsonRecord,
+    private readonly repeated: boolean,
+  ) {}
+
+  get place(): Place {
+    const { offset, length, key = null, ordinal: at } = this.slice;
+    const { file, first } = this.of;
+    return { ordinal: first + at, file, offset, length, key, at, part: 0 };
+  }
+
+  get locator(): string {
+    const { key, ordinal, offset } = this.slice;
+    if (key === undefined) return `${this.of.name}[${ordinal}]`;
+    return `${this.of.name}[${JSON.stringify(key)}]${this.repeated ? ` at byte ${offset}` : ''}`;
+  }
+
+  get defect(): SourceRecord['defect'] {
+    if (this.#value === undefined) this.#parse();
+    return this.#defect;
+  }
+
+  get(field: string): Raw {
+    if (field.charCodeAt(0) === 0x24) {
+      if (field === '$file') return this.of.name;
+      if (field === '$key') return this.slice.key;
+    }
+    return this.own(field);
+  }
+
+  own(field: string): Raw {
+    const value = this.#value ?? this.#parse();
+    return value instanceof JsonObject ? value.get(field) : undefined;
+  }
+
+  peek(field: string): Raw {
+    if (this.#value !== undefined || field.charCodeAt(0) === 0x24) return this.get(field);
+    const { block, start, end } = this.slice;
+    return peekMember(block, start, end, writtenKey(field)) ?? this.get(field);
+  }
+
+  fields(): Iterable<string> {
+    const value = this.#value ?? this.#parse();
+    return value instanceof JsonObject ? value.keys : [];
+  }
+
+  payload(leftOut: LeftOut): string {
+    const value = this.#value ?? this.#parse();
+    const kept = withoutMembers(value, leftOut);
+    // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
+    return kept === value ? this.slice.bytes.toString('utf8') : writeJson(kept);
+  }
+
+  /** @throws CutoverError of kind `source` for damage, with its place in the file */
+  #parse(): JsonValue {
+    const { value, issues } = parseRecord(this.slice);
+    this.#value = value;
+    this.#defect = value instanceof JsonObject ? defectOf(issues) : NOT_AN_OBJECT;
+    return value;
+  }
+}
+
+/** Keys as they are written, quotes included: those of a mapping, so there are few. */
+const written = new Map<string, Uint8Array>();
+
+function writtenKey(field: string): Uint8Array {
+  let bytes = written.get(field);
+  if (bytes === undefined) {
+    bytes = Buffer.from(JSON.stringify(field));
+    written.set(field, bytes);
+  }
+  return bytes;
+}
+
+/** What a document can't be stored with; non-finite numbers are a matter of each field's contract. */
+export function defectOf(issues: readonly JsonIssue[]): SourceRecord['defect'] {
+  for (const { code, path, detail } of issues) {
+    if (code !== 'NON_FINITE') return { code, field: path, detail };
+  }
+  return undefined;
+}
+
+export const NOT_AN_OBJECT = { code: 'NOT_AN_OBJECT', field: '$', detail: 'the element is not an object' };
 
 const memberOf = (value: JsonValue, name: string): Raw =>
   value instanceof JsonObject ? value.get(name) : undefined;

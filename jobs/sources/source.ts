@@ -53,8 +53,22 @@ export interface Place {
   readonly part: number;
 }
 
+/** A record of an unordered source. */
+export interface PlacedRecord extends SourceRecord {
+  readonly place: Place;
+  /**
+   * A field of a record that has no defect, without the work of finding out whether it has one; undefined also where that
+   * can't be said.
+   */
+  peek?(field: string): Raw;
+  /** Where the text lies that the record can be made from again, see `UnorderedReader.revive`; absent: only its place. */
+  readonly slice?: { readonly block: Buffer; readonly start: number; readonly end: number } | undefined;
+}
+
 /** A reader whose records come in the order of the file, and can be read again one by one. */
 export interface UnorderedReader extends EntityReader {
-  blocks(from: number): AsyncIterable<(SourceRecord & { readonly place: Place })[]>;
+  blocks(from: number): AsyncIterable<PlacedRecord[]>;
   reread(place: Place): Promise<SourceRecord>;
+  /** The record of that place once more, from its slice. */
+  revive(place: Place, block: Buffer, start: number, end: number): SourceRecord;
 }
