@@ -136,7 +136,9 @@ class JsonbWriter {
   private readonly steps: (string | number)[] = [];
 
   finish(): Buffer {
-    return Buffer.from(this.out.subarray(0, this.at));
+    const document = Buffer.allocUnsafe(this.at);
+    this.out.copy(document, 0, 0, this.at);
+    return document;
   }
 
   value(value: JsonValue): void {
@@ -184,9 +186,21 @@ class JsonbWriter {
 
   /** As `escape_json` of PostgreSQL: only what JSON requires is escaped. */
   private string(text: string): void {
-    this.ascii('"');
+    if (this.at + text.length + 2 > this.out.length) this.grow(text.length + 2);
     let { out, at } = this;
-    for (let i = 0; i < text.length; i++) {
+    out[at++] = 0x22;
+    let plain = 0;
+    for (; plain < text.length; plain++) {
+      const c = text.charCodeAt(plain);
+      if (c < 0x20 || c > 0x7f || c === 0x22 || c === 0x5c) break;
+      out[at++] = c;
+    }
+    if (plain === text.length) {
+      out[at++] = 0x22;
+      this.at = at;
+      return;
+    }
+    for (let i = plain; i < text.length; i++) {
       if (at + LONGEST_CHARACTER > out.length) {
         this.at = at;
         out = this.grow(LONGEST_CHARACTER);

@@ -88,6 +88,8 @@ export function parseIsoTimestamp(
   text: string,
   localOffsetMinutes: number,
 ): { micros: number | bigint; assumed: boolean } | undefined {
+  const written = text.length === ISO_STRING_LENGTH ? parseIsoString(text) : undefined;
+  if (written !== undefined) return { micros: written, assumed: false };
   const match = ISO.exec(text);
   if (!match) return undefined;
   const days = dayNumber(Number(match[1]), Number(match[2]), Number(match[3]));
@@ -109,8 +111,51 @@ export function parseIsoTimestamp(
   return { micros: microsOf(days, micros), assumed: zone === undefined };
 }
 
+const ISO_STRING_LENGTH = '2025-01-10T03:00:00.000Z'.length;
+
+/** The form that `toISOString` gives to a year of four digits, without a regular expression; undefined for any other. */
+function parseIsoString(text: string): number | bigint | undefined {
+  if (
+    text.charCodeAt(4) !== 45 ||
+    text.charCodeAt(7) !== 45 ||
+    text.charCodeAt(10) !== T ||
+    text.charCodeAt(13) !== 58 ||
+    text.charCodeAt(16) !== 58 ||
+    text.charCodeAt(19) !== 46 ||
+    text.charCodeAt(23) !== Z
+  ) {
+    return undefined;
+  }
+  const year = digitsOf(text, 0, 4);
+  const hour = digitsOf(text, 11, 2);
+  const minute = digitsOf(text, 14, 2);
+  const second = digitsOf(text, 17, 2);
+  const millis = digitsOf(text, 20, 3);
+  const days = year < 0 ? undefined : dayNumber(year, digitsOf(text, 5, 2), digitsOf(text, 8, 2));
+  if (days === undefined || hour < 0 || minute < 0 || second < 0 || millis < 0) return undefined;
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  return microsOf(days, ((hour * 60 + minute) * 60 + second) * 1_000_000 + millis * 1000);
+}
+
+/** The number of `count` ASCII digits at `at`, or -1. */
+function digitsOf(text: string, at: number, count: number): number {
+  let value = 0;
+  for (let i = at; i < at + count; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** Days since 2000-01-01 of an instant, seen from a zone. */
 export function localDay(micros: number | bigint, offsetMinutes: number): number {
+  if (typeof micros === 'number') {
+    // The remainder of two doubles is exact, and so is the quotient of what is left.
+    const local = micros + offsetMinutes * 60_000_000;
+    const rest = local % MICROS_PER_DAY;
+    return (local - (rest < 0 ? rest + MICROS_PER_DAY : rest)) / MICROS_PER_DAY;
+  }
   const shifted = BigInt(micros) + BigInt(offsetMinutes) * 60_000_000n;
   const day = BigInt(MICROS_PER_DAY);
   return Number((shifted - (((shifted % day) + day) % day)) / day);

@@ -1,19 +1,27 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Namespace of the keys that cutover makes; fixed for ever, or every key would change. */
 const NAMESPACE = Buffer.from('6f1c1d1a5c0b4f2e9a3d7b8e2f4a6c10', 'hex');
 
 /** UUIDv5 (RFC 9562, section 5.5) of a legacy id: the same on every run and in every order. @returns the 16 bytes */
 export function keyOf(system: string, table: string, legacyId: string): Buffer {
-  const hash = createHash('sha1')
-    .update(NAMESPACE)
-    .update(JSON.stringify([system, table, legacyId]))
-    .digest();
-  const uuid = hash.subarray(0, 16);
+  const name = JSON.stringify([system, table, legacyId]);
+  let input = scratch;
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  if (NAMESPACE.length + 3 * name.length > input.length) {
+    input = Buffer.allocUnsafe(NAMESPACE.length + 3 * name.length);
+    NAMESPACE.copy(input);
+  }
+  const end = NAMESPACE.length + input.write(name, NAMESPACE.length);
+  const uuid = hash('sha1', input.subarray(0, end), 'buffer').subarray(0, 16);
   uuid[6] = (uuid[6]! & 0x0f) | 0x50;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return uuid;
 }
+
+/** Begins with the namespace; one call instead of a hash object a key. */
+const scratch = Buffer.alloc(1024);
+NAMESPACE.copy(scratch);
 
 const DASHED = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const PLAIN = /^[0-9a-f]{32}$/i;
