@@ -5,7 +5,7 @@ import { type FileShape, isReadWhole } from './json-layout.ts';
 import { type ParsedJson, parseJson } from './json-parse.ts';
 import {
   defectOf,
-  type Elements,
+  Elements,
   JsonDocument,
   JsonElement,
   JsonPart,
@@ -46,6 +46,8 @@ export class JsonCollection implements UnorderedReader {
   #handle: { readonly file: number; readonly of: FileHandle } | undefined;
   /** Members whose key an earlier one of the same object has, as `file at`: their locators say so. */
   readonly #repeated = new Set<string>();
+  /** By file. */
+  readonly #known: Elements[] = [];
   /** The keys of the object that is being read. */
   #keys = new Set<string>();
   /** What was read again last: parts of one document are often asked for one after the other. */
@@ -61,7 +63,7 @@ export class JsonCollection implements UnorderedReader {
     for (const [file, shape] of this.files.entries()) {
       const { path, name, records = 'elements' } = shape;
       if (isPlain(shape)) {
-        const of: Elements = { file, name, first: ordinal };
+        const of = this.#elementsOf(file, name, ordinal);
         for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
           const block = this.#elements(of, pieces, from);
           ordinal += pieces.length;
@@ -110,6 +112,11 @@ export class JsonCollection implements UnorderedReader {
     return block;
   }
 
+  #elementsOf(file: number, name: string, first: number): Elements {
+    this.#known[file] ??= new Elements(file, name, first);
+    return this.#known[file];
+  }
+
   #noteKey(file: number, at: number, key: string | undefined): void {
     if (key === undefined) return;
     if (at === 0) this.#keys = new Set();
@@ -127,7 +134,8 @@ export class JsonCollection implements UnorderedReader {
     const key = place.key ?? undefined;
     const issues = key === undefined ? [] : findKeyIssues(key);
     const piece = new JsonRecord(path, at, key, issues, offset, block, start, end);
-    return new JsonElement({ file, name, first: place.ordinal - at }, piece, this.#isRepeated(file, at));
+    const of = this.#elementsOf(file, name, place.ordinal - at);
+    return new JsonElement(of, piece, this.#isRepeated(file, at));
   }
 
   async reread(place: Place): Promise<SourceRecord> {
@@ -145,6 +153,7 @@ export class JsonCollection implements UnorderedReader {
     await this.#handle?.of.close();
     this.#handle = undefined;
     this.#last = undefined;
+    this.#known.length = 0;
   }
 
   async #readPiece(piece: Piece, first: number): Promise<Found[]> {

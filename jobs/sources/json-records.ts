@@ -61,21 +61,26 @@ export class JsonDocument implements SourceRecord {
   }
 }
 
-/** What an element or a member of a file's array or object has in common with the others of the file. */
-export interface Elements {
-  /** Which of the entity's files, and its name. */
-  readonly file: number;
-  readonly name: string;
-  /** Ordinal of the file's first record among the entity's. */
-  readonly first: number;
+/** What the elements or members of a file's array or object have in common. */
+export class Elements {
+  /** The one that was parsed last. Only its value is kept: records wait for their batch, values need not. */
+  parsed: JsonElement | undefined = undefined;
+  value: JsonValue = null;
+  defect: SourceRecord['defect'] = undefined;
+
+  /**
+   * @param file which of the entity's files  @param name of that file
+   * @param first ordinal of the file's first record among the entity's
+   */
+  constructor(
+    readonly file: number,
+    readonly name: string,
+    readonly first: number,
+  ) {}
 }
 
 /** An element or a member of a file, as it is: parsed, named and placed when somebody asks. */
 export class JsonElement implements PlacedRecord {
-  /** Undefined until somebody asks: no value is. */
-  #value: JsonValue | undefined = undefined;
-  #defect: SourceRecord['defect'];
-
   /** @param repeated whether an earlier member of the object has its key */
   constructor(
     private readonly of: Elements,
@@ -96,8 +101,8 @@ export class JsonElement implements PlacedRecord {
   }
 
   get defect(): SourceRecord['defect'] {
-    if (this.#value === undefined) this.#parse();
-    return this.#defect;
+    this.#parse();
+    return this.of.defect;
   }
 
   get(field: string): Raw {
@@ -109,23 +114,22 @@ export class JsonElement implements PlacedRecord {
   }
 
   own(field: string): Raw {
-    const value = this.#value ?? this.#parse();
-    return value instanceof JsonObject ? value.get(field) : undefined;
+    return memberOf(this.#parse(), field);
   }
 
   peek(field: string): Raw {
-    if (this.#value !== undefined || field.charCodeAt(0) === 0x24) return this.get(field);
+    if (field.charCodeAt(0) === 0x24) return this.get(field);
     const { block, start, end } = this.slice;
     return peekMember(block, start, end, writtenKey(field)) ?? this.get(field);
   }
 
   fields(): Iterable<string> {
-    const value = this.#value ?? this.#parse();
+    const value = this.#parse();
     return value instanceof JsonObject ? value.keys : [];
   }
 
   payload(leftOut: LeftOut): string {
-    const value = this.#value ?? this.#parse();
+    const value = this.#parse();
     const kept = withoutMembers(value, leftOut);
     // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
     return kept === value ? this.slice.bytes.toString('utf8') : writeJson(kept);
@@ -133,10 +137,14 @@ export class JsonElement implements PlacedRecord {
 
   /** @throws CutoverError of kind `source` for damage, with its place in the file */
   #parse(): JsonValue {
-    const { value, issues } = parseRecord(this.slice);
-    this.#value = value;
-    this.#defect = value instanceof JsonObject ? defectOf(issues) : NOT_AN_OBJECT;
-    return value;
+    const { of } = this;
+    if (of.parsed !== this) {
+      const { value, issues } = parseRecord(this.slice);
+      of.parsed = this;
+      of.value = value;
+      of.defect = value instanceof JsonObject ? defectOf(issues) : NOT_AN_OBJECT;
+    }
+    return of.value;
   }
 }
 

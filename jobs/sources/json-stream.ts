@@ -36,21 +36,30 @@ export async function* streamJson(
   try {
     let position = (await startsWithMark(file, handle)) ? BYTE_ORDER_MARK.length : 0;
     const splitter = new JsonSplitter(file, shape, maxRecordBytes, position);
-    for (let more = true; more; ) {
-      // Records lie in their block, so that every block needs memory of its own.
-      const block = await readBlock(file, handle, Buffer.allocUnsafeSlow(blockSize), position);
-      position += block.length;
-      more = block.length > 0;
-      let failure: unknown;
-      try {
-        if (more) splitter.push(block);
-        else splitter.end();
-      } catch (error) {
-        failure = error;
+    // The next block is read while the records of this one are worked on. They lie in it: each needs memory of its own.
+    let reading = readBlock(file, handle, Buffer.allocUnsafeSlow(blockSize), position);
+    try {
+      for (let more = true; more; ) {
+        const block = await reading;
+        position += block.length;
+        more = block.length > 0;
+        if (more) {
+          reading = readBlock(file, handle, Buffer.allocUnsafeSlow(blockSize), position);
+          reading.catch(() => {});
+        }
+        let failure: unknown;
+        try {
+          if (more) splitter.push(block);
+          else splitter.end();
+        } catch (error) {
+          failure = error;
+        }
+        const records = splitter.take();
+        if (records.length > 0) yield records;
+        if (failure !== undefined) throw failure;
       }
-      const records = splitter.take();
-      if (records.length > 0) yield records;
-      if (failure !== undefined) throw failure;
+    } finally {
+      await reading.catch(() => {});
     }
   } finally {
     await handle.close();
