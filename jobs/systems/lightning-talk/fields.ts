@@ -54,14 +54,31 @@ export const oneKeyPerId: NonNullable<TableMapping['watch']> = () => {
   const keys = new Map<string, string>();
   return (value) => {
     const legacyId = String(value('legacy_id'));
-    const parts = [value('event_id'), value('email_key'), value('occurred_at')];
-    const key = parts.map((part) => (Buffer.isBuffer(part) ? part.toString('hex') : String(part))).join(' ');
+    const key = keyText(KEY_PARTS.map(value));
     const known = keys.get(legacyId);
-    if (known !== undefined && known !== key)
-      throw new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
+    if (known !== undefined && known !== key) throw idIsTaken(legacyId);
     keys.set(legacyId, key);
   };
 };
+
+/** The same where the key begins with what is made from the id: those of one id are neighbours, so the last one is enough. */
+export const oneKeyPerNeighbouringId: NonNullable<TableMapping['watch']> = () => {
+  let known: { readonly legacyId: string; readonly parts: readonly unknown[] } | undefined;
+  return (value) => {
+    const legacyId = String(value('legacy_id'));
+    const parts = KEY_PARTS.map(value);
+    if (known?.legacyId !== legacyId) known = { legacyId, parts };
+    else if (keyText(known.parts) !== keyText(parts)) throw idIsTaken(legacyId);
+  };
+};
+
+const KEY_PARTS = ['event_id', 'email_key', 'occurred_at'];
+
+const keyText = (parts: readonly unknown[]) =>
+  parts.map((part) => (Buffer.isBuffer(part) ? part.toString('hex') : String(part))).join(' ');
+
+const idIsTaken = (legacyId: string) =>
+  new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
 
 /** L9: an assumed zone is noted. */
 export function instant(column: string, from: string, nullable = false): Field {

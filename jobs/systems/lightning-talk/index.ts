@@ -10,7 +10,17 @@ import {
 } from '../../engine/contracts.ts';
 import type { Field, SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
-import { byLegacyId, created, ids, instant, oneKeyPerId, otherMembers, status, updated } from './fields.ts';
+import {
+  byLegacyId,
+  created,
+  ids,
+  instant,
+  oneKeyPerId,
+  oneKeyPerNeighbouringId,
+  otherMembers,
+  status,
+  updated,
+} from './fields.ts';
 import {
   averageRating,
   emailKeyField,
@@ -160,7 +170,7 @@ const tables: readonly TableMapping[] = [
   byId('analytics', {
     // The key of a partitioned table contains the partition column.
     key: ['id', 'occurred_at'],
-    watch: oneKeyPerId,
+    watch: oneKeyPerNeighbouringId,
     parents: undefined,
     fields: [
       instant('occurred_at', 'timestamp'),
