@@ -9,7 +9,7 @@ import { hyper, plain } from './candle-systems.ts';
 import type { Bench, Run } from './case.ts';
 import { runChild } from './child.ts';
 import { runJob } from './cutover.ts';
-import { COPY_FORMATS, type CopyFormat, copyOut } from './psql.ts';
+import { type CopyFormat, copyOut } from './psql.ts';
 
 const MAIN = fileURLToPath(new URL('../jobs/main.ts', import.meta.url));
 const SYSTEMS = new URL('candle-systems.ts', import.meta.url).href;
@@ -48,24 +48,25 @@ export class CandleStore {
 
   /** The legacy file. */
   get file(): string {
-    return join(this.#folder, 'sample', 'trdinger', 'trdinger.db');
+    return join(this.folder, 'sample', 'trdinger', 'trdinger.db');
   }
 
-  get #folder(): string {
+  /** Folder of all that is made of this sample. */
+  get folder(): string {
     return join(this.bench.folder, `candles-${this.sample}`);
   }
 
   async #makeSample(): Promise<void> {
-    const out = join(this.#folder, 'sample');
+    const out = join(this.folder, 'sample');
     // Written last.
     if (!existsSync(join(out, 'sample.json'))) {
       this.bench.log(`making ${this.sample} candles in ${out}`);
-      await mkdir(this.#folder, { recursive: true });
+      await mkdir(this.folder, { recursive: true });
       const args = ['sample', '--out', out, '--seed', '1', '--rows', `ohlcv_data=${this.sample}`];
       await runChild(process.execPath, ['--import', 'tsx', MAIN, ...args]);
     }
-    if (!existsSync(join(this.#folder, 'home', 'snapshots', 'trdinger', 'current'))) {
-      await mkdir(join(this.#folder, 'home'), { recursive: true });
+    if (!existsSync(join(this.folder, 'home', 'snapshots', 'trdinger', 'current'))) {
+      await mkdir(join(this.folder, 'home'), { recursive: true });
       await this.job(['backup']);
     }
   }
@@ -98,9 +99,9 @@ export class CandleStore {
         system: { module: SYSTEMS, name },
         steps,
         platform: this.bench.platform,
-        home: join(this.#folder, 'home'),
+        home: join(this.folder, 'home'),
         secrets: this.bench.folder,
-        source: join(this.#folder, 'sample'),
+        source: join(this.folder, 'sample'),
       },
       node,
     );
@@ -128,15 +129,17 @@ export class CandleStore {
   }
 
   /** Writes the loaded rows in key order into files that psql can take. @returns the files, and their sizes in bytes */
-  async readyFiles(): Promise<Record<CopyFormat, { file: string; bytes: number }>> {
-    const ready: Partial<Record<CopyFormat, { file: string; bytes: number }>> = {};
-    for (const format of COPY_FORMATS) {
-      const file = join(this.#folder, `ready.${format}`);
+  async readyFiles(
+    formats: readonly CopyFormat[],
+  ): Promise<Map<CopyFormat, { file: string; bytes: number }>> {
+    const ready = new Map<CopyFormat, { file: string; bytes: number }>();
+    for (const format of formats) {
+      const file = join(this.folder, `ready.${format}`);
       const query = `select * from ${TABLE} order by symbol, timeframe, timestamp`;
       await copyOut(this.bench.platform, this.url, query, file, format);
-      ready[format] = { file, bytes: (await stat(file)).size };
+      ready.set(format, { file, bytes: (await stat(file)).size });
     }
-    return ready as Record<CopyFormat, { file: string; bytes: number }>;
+    return ready;
   }
 
   /** Removes the database and its roles. The sample stays, for the next time. */
