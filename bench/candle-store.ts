@@ -1,110 +1,95 @@
-import { existsSync } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ident, ROLE_KINDS, urlFor, withConnection } from '../jobs/database.ts';
 import { catalogDigest } from '../jobs/engine/digest.ts';
+import type { CandleSample } from './candle-sample.ts';
 import { hyper, plain } from './candle-systems.ts';
 import type { Bench, Run } from './case.ts';
-import { runChild } from './child.ts';
 import { runJob } from './cutover.ts';
 import { type CopyFormat, copyOut } from './psql.ts';
 
-const MAIN = fileURLToPath(new URL('../jobs/main.ts', import.meta.url));
 const SYSTEMS = new URL('candle-systems.ts', import.meta.url).href;
-const TABLE = 'public.ohlcv_data';
 
-/** What the candles' table is. All are unlogged where the server lets them be. */
+/** The table that all peers load. */
+export const TABLE = 'public.ohlcv_data';
+
+/** What the candles' table is. */
 export type Kind =
-  /** The hypertable, as the schema step makes it. */
+  /** The hypertable, as the schema step makes it; logged, as TimescaleDB refuses unlogged ones. */
   | 'hypertable'
-  /** An ordinary table of the same columns and key. */
+  /** An ordinary unlogged table of the same columns and key. */
   | 'keyed'
   /** The same without its key: nothing but the rows costs anything. */
   | 'bare';
 
-const systemOf = (kind: Kind) => (kind === 'hypertable' ? hyper : plain);
+interface JobOptions {
+  readonly node?: string;
+  /** Another mapping than the store's own. */
+  readonly system?: 'rowsOnly';
+}
 
-/** A sample's candles: the legacy store, its snapshot, and a database that they are loaded into. */
+/** A database that candles are loaded into. */
 export class CandleStore {
+  /** What the table and the ledger hold, if it was loaded by a job. */
+  #held: CandleSample | undefined;
+
   private constructor(
     private readonly bench: Bench,
-    /** Ordinary rows of the sample. */
-    readonly sample: number,
     private readonly kind: Kind,
+    /** URL of the database, as a superuser. */
     readonly url: string,
   ) {}
 
-  /** Makes what is not there yet: sample, snapshot, and the database anew, with an empty table. */
-  static async make(bench: Bench, sample: number, kind: Kind): Promise<CandleStore> {
+  /** Makes the database anew, with an empty table. @param sample any, for the role's passwords and the schema's sake */
+  static async make(bench: Bench, kind: Kind, sample: CandleSample): Promise<CandleStore> {
     const { database } = systemOf(kind);
-    const store = new CandleStore(bench, sample, kind, urlFor(bench.platform.timescale, database));
-    await store.#makeSample();
+    const store = new CandleStore(bench, kind, urlFor(bench.platform.timescale, database));
     await store.close();
-    await store.#makeDatabase();
+    await store.#job(sample, ['provision', 'schema']);
+    if (kind !== 'hypertable') await store.#makeOrdinary();
     return store;
   }
 
-  /** The legacy file. */
-  get file(): string {
-    return join(this.folder, 'sample', 'trdinger', 'trdinger.db');
-  }
-
-  /** Folder of all that is made of this sample. */
-  get folder(): string {
-    return join(this.bench.folder, `candles-${this.sample}`);
-  }
-
-  async #makeSample(): Promise<void> {
-    const out = join(this.folder, 'sample');
-    // Written last.
-    if (!existsSync(join(out, 'sample.json'))) {
-      this.bench.log(`making ${this.sample} candles in ${out}`);
-      await mkdir(this.folder, { recursive: true });
-      const args = ['sample', '--out', out, '--seed', '1', '--rows', `ohlcv_data=${this.sample}`];
-      await runChild(process.execPath, ['--import', 'tsx', MAIN, ...args]);
-    }
-    if (!existsSync(join(this.folder, 'home', 'snapshots', 'trdinger', 'current'))) {
-      await mkdir(join(this.folder, 'home'), { recursive: true });
-      await this.job(['backup']);
-    }
-  }
-
-  async #makeDatabase(): Promise<void> {
-    await this.job(['provision', 'schema']);
-    if (this.kind === 'hypertable') return;
-    const { rolePrefix } = plain;
+  async #makeOrdinary(): Promise<void> {
     await this.sql(async (client) => {
       // The schema step's default privileges are for what the owner makes.
-      await client.query(`set role ${ident(`${rolePrefix}_owner`)}`);
+      await client.query(`set role ${ident(`${plain.rolePrefix}_owner`)}`);
       const like = `like ${TABLE} including defaults ${this.kind === 'keyed' ? 'including indexes' : ''}`;
       await client.query(`create unlogged table public.ordinary (${like})`);
       await client.query(`drop table ${TABLE} cascade`);
       await client.query('alter table public.ordinary rename to ohlcv_data');
-      await client.query('insert into migration.fingerprint (digest) values ($1)', [
-        await catalogDigest(client),
-      ]);
+      const digest = await catalogDigest(client);
+      await client.query('insert into migration.fingerprint (digest) values ($1)', [digest]);
     });
   }
 
-  /** Runs steps as a process of its own. @returns the time of the last */
-  job(
-    steps: readonly string[],
-    { node, system }: { node?: string; system?: 'plain' | 'hyper' | 'rowsOnly' } = {},
-  ): Promise<Run> {
+  /** The load step. It begins with what is there: nothing after `empty`, else an earlier load. */
+  async load(sample: CandleSample, options?: JobOptions): Promise<Run> {
+    this.#held = undefined;
+    const run = await this.#job(sample, ['load'], options);
+    this.#held = sample;
+    return run;
+  }
+
+  /** The verify step, of a sample that is loaded. */
+  verify(sample: CandleSample, options?: JobOptions): Promise<Run> {
+    return this.#job(sample, ['verify'], options);
+  }
+
+  /** Loads a sample into an empty table, unless it is what the table holds. */
+  async hold(sample: CandleSample): Promise<void> {
+    if (this.#held === sample) return;
+    await this.empty();
+    await this.load(sample);
+  }
+
+  /** @returns the time of the last step */
+  #job(sample: CandleSample, steps: readonly string[], { node, system }: JobOptions = {}): Promise<Run> {
     const name = system ?? (this.kind === 'hypertable' ? 'hyper' : 'plain');
-    return runJob(
-      {
-        system: { module: SYSTEMS, name },
-        steps,
-        platform: this.bench.platform,
-        home: join(this.folder, 'home'),
-        secrets: this.bench.folder,
-        source: join(this.folder, 'sample'),
-      },
-      node,
-    );
+    const { platform, folder: secrets } = this.bench;
+    const { home, source } = sample;
+    return runJob({ system: { module: SYSTEMS, name }, steps, platform, home, secrets, source }, node);
   }
 
   /** Asks the database as a superuser. */
@@ -114,6 +99,7 @@ export class CandleStore {
 
   /** As before the first load: no row, nothing in the ledger, and nothing of an earlier run left to be written. */
   async empty(): Promise<void> {
+    this.#held = undefined;
     await this.sql(async (client) => {
       await client.query(`truncate ${TABLE}`);
       await client.query('truncate migration.run, migration.verification cascade');
@@ -121,34 +107,31 @@ export class CandleStore {
     });
   }
 
-  async count(): Promise<number> {
+  count(): Promise<number> {
     return this.sql(async (client) => {
       const { rows } = await client.query<{ n: string }>(`select count(*) as n from ${TABLE}`);
       return Number(rows[0]!.n);
     });
   }
 
-  /** Writes the loaded rows in key order into files that psql can take. @returns the files, and their sizes in bytes */
-  async readyFiles(
-    formats: readonly CopyFormat[],
-  ): Promise<Map<CopyFormat, { file: string; bytes: number }>> {
-    const ready = new Map<CopyFormat, { file: string; bytes: number }>();
-    for (const format of formats) {
-      const file = join(this.folder, `ready.${format}`);
-      const query = `select * from ${TABLE} order by symbol, timeframe, timestamp`;
-      await copyOut(this.bench.platform, this.url, query, file, format);
-      ready.set(format, { file, bytes: (await stat(file)).size });
-    }
-    return ready;
+  /** Writes the rows of the table in key order into a file that psql can take. @returns the file, and its bytes */
+  async readyFile(folder: string, format: CopyFormat): Promise<{ file: string; bytes: number }> {
+    const file = join(folder, `ready.${format}`);
+    const query = `select * from ${TABLE} order by symbol, timeframe, timestamp`;
+    await copyOut(this.bench.platform, this.url, query, file, format);
+    return { file, bytes: (await stat(file)).size };
   }
 
-  /** Removes the database and its roles. The sample stays, for the next time. */
+  /** Removes the database and its roles. Samples stay, for the next time. */
   async close(): Promise<void> {
     const { database, rolePrefix } = systemOf(this.kind);
     await withConnection(this.bench.platform.timescale, async (client) => {
       await client.query(`drop database if exists ${ident(database)} with (force)`);
-      for (const kind of ROLE_KINDS)
+      for (const kind of ROLE_KINDS) {
         await client.query(`drop role if exists ${ident(`${rolePrefix}_${kind}`)}`);
+      }
     });
   }
 }
+
+const systemOf = (kind: Kind) => (kind === 'hypertable' ? hyper : plain);

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { CandleSample } from './candle-sample.ts';
 import type { CandleStore } from './candle-store.ts';
 import type { Peer, Run } from './case.ts';
 import { runChild } from './child.ts';
@@ -17,14 +18,14 @@ export interface InsertRequest {
 }
 
 /** `INSERT … VALUES` of 1,000 rows each with `pg`, into the very table that the others load. */
-export function inserts(store: CandleStore): Peer {
-  const rows = Math.min(store.sample, ENOUGH);
+export function inserts(store: CandleStore, sample: CandleSample): Peer {
+  const rows = Math.min(sample.rows, ENOUGH);
   return {
-    name: `pg, INSERT of 1,000 rows each${rows < store.sample ? ', first rows only' : ''}`,
+    name: `pg, INSERT of 1,000 rows each${rows < sample.rows ? ', first rows only' : ''}`,
     rows,
     prepare: () => store.empty(),
     run: async () => {
-      const request: InsertRequest = { url: store.url, file: store.file, rows };
+      const request: InsertRequest = { url: store.url, file: sample.file, rows };
       const args = ['--import', 'tsx', JOB];
       const { stdout } = await runChild(process.execPath, args, { input: JSON.stringify(request) });
       return JSON.parse(stdout) as Run;

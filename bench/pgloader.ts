@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
-import { copyFile, rename, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { ident, libpqVariables, urlFor, withConnection } from '../jobs/database.ts';
 import { CutoverError } from '../jobs/errors.ts';
-import type { CandleStore } from './candle-store.ts';
+import { readOnlyUri } from '../jobs/sources/sqlite.ts';
+import { type CandleSample, changedCopy } from './candle-sample.ts';
 import type { Bench, Peer } from './case.ts';
 import { runChild } from './child.ts';
 import { findProgram } from './programs.ts';
@@ -21,12 +21,12 @@ const TUNING = 'workers = 2, concurrency = 1, prefetch rows = 50000, batch rows 
 /** pgloader on the same SQLite file, into a table of its columns without key or index. */
 export async function pgloader(
   bench: Bench,
-  store: CandleStore,
+  sample: CandleSample,
 ): Promise<{ peer: Peer; close(): Promise<void> }> {
   const program = await findProgram('pgloader');
   const url = urlFor(bench.platform.timescale, DATABASE);
-  const { file, rows } = await readable(store.file);
-  const control = join(store.folder, 'pgloader.load');
+  const { file, rows } = await readable(sample);
+  const control = join(sample.folder, 'pgloader.load');
   const prepare = async () => {
     await drop(bench);
     await withConnection(bench.platform.timescale, (client) =>
@@ -50,10 +50,10 @@ export async function pgloader(
       missing: async () => (program ? undefined : 'pgloader (Debian: pgloader)'),
       prepare,
       run: async () => {
-        const { PGPASSWORD, PGSSLROOTCERT } = libpqVariables(url) as Record<string, string>;
-        const args = ['--root-dir', join(store.folder, 'pgloader'), control];
+        const { PGPASSWORD = '', PGSSLROOTCERT = '' } = libpqVariables(url);
+        const args = ['--root-dir', join(sample.folder, 'pgloader'), control];
         // It knows no verify-full; its TLS library verifies by what this variable names.
-        const ended = await runChild(program!, args, { env: { PGPASSWORD, SSL_CERT_FILE: PGSSLROOTCERT! } });
+        const ended = await runChild(program!, args, { env: { PGPASSWORD, SSL_CERT_FILE: PGSSLROOTCERT } });
         // It ends well whatever it could not load.
         const loaded = await withConnection(url, async (client) => {
           const { rows: found } = await client.query<{ n: string }>('select count(*) as n from ohlcv_data');
@@ -76,21 +76,15 @@ async function drop({ platform }: Bench): Promise<void> {
 }
 
 /** A copy without the rows that hold an infinity, for one of which pgloader drops a whole batch. */
-async function readable(original: string): Promise<{ file: string; rows: number }> {
-  const file = original.replace(/\.db$/, '-finite.db');
-  if (!existsSync(file)) {
-    const draft = `${file}.draft`;
-    await copyFile(original, draft);
-    const db = new Database(draft);
-    db.pragma('journal_mode = off');
-    db.exec(
-      'delete from ohlcv_data where abs(open) + abs(high) + abs(low) + abs(close) + abs(volume) = 9e999',
-    );
+async function readable({ file: original, folder }: CandleSample): Promise<{ file: string; rows: number }> {
+  const file = join(folder, 'finite.db');
+  const sum = ['open', 'high', 'low', 'close', 'volume'].map((column) => `abs(${column})`).join(' + ');
+  await changedCopy(original, file, `delete from ohlcv_data where ${sum} = 9e999`);
+  const db = new Database(readOnlyUri(file));
+  try {
+    const [rows] = db.prepare('select count(*) from ohlcv_data').raw(true).get() as unknown as [number];
+    return { file, rows };
+  } finally {
     db.close();
-    await rename(draft, file);
   }
-  const db = new Database(file);
-  const [rows] = db.prepare('select count(*) from ohlcv_data').raw(true).get() as unknown as [number];
-  db.close();
-  return { file, rows };
 }
