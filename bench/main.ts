@@ -59,39 +59,48 @@ async function bench(options: Options, signal: AbortSignal): Promise<void> {
   const print = options.json ? () => {} : (line: string) => console.log(line);
   await mkdir(HOME, { recursive: true });
   const figures: Figures[] = [];
-  await withLock(join(HOME, 'bench.lock'), { log, signal }, async () => {
+  const failed: unknown[] = [];
+  const work = async () => {
     try {
       const platform = await startServer(log, signal);
       print(await headOf(platform, availableParallelism()));
       const folder = join(HOME, 'stores');
       await mkdir(folder, { recursive: true });
       for (const name of names) {
-        figures.push(
-          ...(await runNamed(name, { platform, folder, rows: options.rows, log }, options, print, signal)),
-        );
+        try {
+          const given = { platform, folder, rows: options.rows, log };
+          figures.push(...(await runNamed(name, given, options.runs, print, signal)));
+        } catch (error) {
+          signal.throwIfAborted();
+          // The others may be hours of work.
+          log(`case ${name} failed: ${(error as Error).message}`);
+          failed.push(error);
+        }
       }
     } finally {
       if (!options.keep) await stopServer();
     }
-  }).catch((error) => {
+  };
+  await withLock(join(HOME, 'bench.lock'), { log, signal }, work).catch((error) => {
     // A child that was interrupted too has failed, which is not the reason.
     throw signal.aborted ? signal.reason : error;
   });
   if (options.plot !== undefined) await writeFile(options.plot, plotGrowth(figures));
   if (options.json) console.log(JSON.stringify(figures, null, 2));
+  if (failed.length > 0) throw failed[0];
 }
 
 async function runNamed(
   name: string,
   bench: Bench,
-  { runs }: Options,
+  rounds: number,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Figures[]> {
   const { make } = (await import(pathToFileURL(join(CASES, `${name}.ts`)).href)) as { make: MakeCase };
   const made = await make(bench);
   try {
-    const results = await runCase(made, { rounds: runs, log: bench.log, signal });
+    const results = await runCase(made, { rounds, log: bench.log, signal });
     print(`\n${formatCase(made, results)}`);
     return figuresOf(made, results);
   } finally {
