@@ -14,7 +14,7 @@ export interface Panel {
 
 const WIDTH = 460;
 const HEIGHT = 400;
-const MARGIN = { left: 70, right: 20, top: 70, bottom: 56 };
+const MARGIN = { left: 70, right: 40, top: 70, bottom: 56 };
 const COLORS = ['#0b6bcb', '#c2410c', '#15803d', '#7e22ce'];
 
 /** Panels side by side over the same x axis, as an SVG file. All values must be above 0. */

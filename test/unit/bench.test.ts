@@ -190,8 +190,8 @@ describe('the plot', () => {
       ] as const,
     };
     const svg = plot('Growth', 'rows', [{ title: 'Time', unit: 'seconds', series: [line] }]);
-    // 70 to 440 across, 344 up to 70: the middle one is in the middle of both.
-    expect(svg).toContain('points="70.0,344.0 255.0,207.0 440.0,70.0"');
+    // 70 to 420 across, 344 up to 70: the middle one is in the middle of both.
+    expect(svg).toContain('points="70.0,344.0 245.0,207.0 420.0,70.0"');
     expect(svg).toContain('>a &lt; b</text>');
     for (const text of ['Growth', 'rows', 'Time', 'seconds', '1,000', '100', '10', '1']) {
       expect(svg).toContain(`>${text}</text>`);
