@@ -50,11 +50,7 @@ function write(field: Field, look: (name: string) => Raw, scope: RowScope, row: 
 }
 
 /** Reads the key of a record that can be stored; any other one has none. */
-export function wholeKeyReader(
-  mapping: TableMapping,
-  parents: Parents,
-  missingIsNotNull: boolean,
-): ReadKey {
+export function wholeKeyReader(mapping: TableMapping, parents: Parents, missingIsNotNull: boolean): ReadKey {
   const converter = new RowConverter(mapping, parents, missingIsNotNull);
   const row = new CopyBuffer();
   return (record) => {

@@ -120,9 +120,7 @@ function without(
   if (!(value instanceof JsonObject)) return value;
   const kept: (readonly [string, JsonValue])[] = [];
   const replaced = value.overridden ?? [];
-  let same = replaced.every(
-    ([key, each]) => !leftOut.has(key, each) && !holdsAny(each, leftOut),
-  );
+  let same = replaced.every(([key, each]) => !leftOut.has(key, each) && !holdsAny(each, leftOut));
   for (const [key, each] of value) {
     if (leftOut.has(key, each)) {
       onFound(jsonPath(path, key));
