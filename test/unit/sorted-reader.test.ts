@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -155,6 +155,21 @@ describe('a file without an order', () => {
       ['a', 5],
       ['b', 1],
     ]);
+    await sorted.close();
+  });
+
+  it('is read as it stands where its keys are in order, without those that have none', async () => {
+    const names = [null, 'a', null, null, 'a', 'b', null, 'c', 'd', null];
+    const things = names.map((name, id) => ({ id, name }));
+    const file = join(folder, 'in-order.sort');
+    const sorted = await SortedReader.open(await collection(things), byName, new Parents(), file);
+    const expected = [0, 2, 3, 6, 9, 1, 4, 5, 7, 8];
+    for (let from = 0; from <= expected.length; from++) {
+      const found = (await all(sorted, from)).map((record) => values(record)[1]);
+      expect(found).toEqual(expected.slice(from));
+    }
+    // Nothing had to be written down.
+    expect(statSync(file).size).toBe(0);
     await sorted.close();
   });
 
