@@ -27,6 +27,9 @@ async function collection(content: string): Promise<JsonCollection> {
   return new JsonCollection('things', [{ ...(await writtenFile(path, content)), name: basename(path) }]);
 }
 
+/** As they are written. */
+const NAMES = ['a', 'b', '日', '\\u0062', 'a\\n'];
+
 /** Objects of few shapes with random values, some with a member more, or one that is repeated. */
 function randomRecords(random: () => number, count: number): string[] {
   const value = () => randomDocument(random, { storable: false });
@@ -34,7 +37,7 @@ function randomRecords(random: () => number, count: number): string[] {
     const kind = random();
     if (kind < 0.1) return value();
     const id = kind < 0.2 ? '"none"' : String(Math.floor(random() * 1000));
-    const members = [`"id":${id}`, `"name": "${'ab日'[Math.floor(random() * 3)]}"`, `"data":${value()}`];
+    const members = [`"id":${id}`, `"name": "${NAMES[Math.floor(random() * NAMES.length)]}"`, `"data":${value()}`];
     if (kind > 0.8) members.push(`"more":${value()}`);
     if (kind > 0.95) members.push(`"\\u0069d":${value()}`);
     return `{${members.join(random() < 0.5 ? ',' : ' ,\n ')}}`;
@@ -120,7 +123,7 @@ test('a member that is looked at alone is the one that parsing gives, or is left
       expect(shown(found), text).toEqual(shown(expected));
     }
   }
-  expect(seen).toBeGreaterThan(3000);
+  expect(seen).toBeGreaterThan(2000);
 });
 
 const shown = (raw: Raw) => (raw instanceof JsonNumber ? { number: raw.text } : raw);
