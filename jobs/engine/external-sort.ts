@@ -1,11 +1,11 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
 /** Bytes of entries that are sorted at once in memory. */
-const RUN_BYTES = 32 << 20;
+const RUN_BYTES = 16 << 20;
 /** Entries a run: their places must fit beside 32 bits of a key in the 53 bits of a double. */
 const RUN_ENTRIES = 1 << 21;
 /** Bytes that all runs together are read into, and the least a run. */
-const MERGE_BYTES = 16 << 20;
+const MERGE_BYTES = 8 << 20;
 const LEAST_BUFFER = 16 << 10;
 const WRITE_BYTES = 1 << 20;
 /** Before the key: the entry's size, this head included, and the key's. */
