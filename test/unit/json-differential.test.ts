@@ -37,7 +37,11 @@ function randomRecords(random: () => number, count: number): string[] {
     const kind = random();
     if (kind < 0.1) return value();
     const id = kind < 0.2 ? '"none"' : String(Math.floor(random() * 1000));
-    const members = [`"id":${id}`, `"name": "${NAMES[Math.floor(random() * NAMES.length)]}"`, `"data":${value()}`];
+    const members = [
+      `"id":${id}`,
+      `"name": "${NAMES[Math.floor(random() * NAMES.length)]}"`,
+      `"data":${value()}`,
+    ];
     if (kind > 0.8) members.push(`"more":${value()}`);
     if (kind > 0.95) members.push(`"\\u0069d":${value()}`);
     return `{${members.join(random() < 0.5 ? ',' : ' ,\n ')}}`;
