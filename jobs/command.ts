@@ -33,6 +33,7 @@ export async function runFor(
     batchRows: options.batchRows,
     threads: options.threads,
     partRows: options.partRows,
+    pace: { maxRowsPerSecond: options.maxRowsPerSecond, window: options.window },
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
     final: options.final,

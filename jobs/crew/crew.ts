@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Comparison, Divergence, KeyRange } from '../engine/compare.ts';
 import type { Counts } from '../engine/ledger.ts';
 import type { LoadCrew } from '../engine/load.ts';
+import type { PaceOptions } from '../engine/pace.ts';
 import type { PartTask } from '../engine/part.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
@@ -16,6 +17,8 @@ export interface Site {
   /** Name and settings of its sessions. */
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Of one thread. */
+  readonly pace: PaceOptions;
 }
 
 export type LoadTask = PartTask & { readonly table: string };

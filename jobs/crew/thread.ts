@@ -4,6 +4,7 @@ import { connect, targetError } from '../database.ts';
 import { compareTable, type Divergence } from '../engine/compare.ts';
 import { quarantinedIn } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
+import { Pace } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
 import { loadPart } from '../engine/part.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
@@ -19,6 +20,10 @@ const say = (answer: Answer) => port.postMessage(answer);
 const stop = new AbortController();
 
 const system = systemsNamed([site.system])[0]!;
+
+const loading = new Pace(site.pace);
+// A comparison holds one snapshot of the database: it does not wait for a window to open again.
+const comparing = new Pace({ maxRowsPerSecond: site.pace.maxRowsPerSecond });
 
 let ready: Promise<{ client: pg.Client; store: OpenStore }> | undefined;
 
@@ -42,6 +47,7 @@ async function load({ table, part, done, ...how }: LoadTask): Promise<void> {
       ...how,
       dryRun: false,
       signal: stop.signal,
+      pace: loading,
       onBatch: (written) => say({ written }),
     });
   } finally {
@@ -69,7 +75,7 @@ async function compare({ table, range, runId, view, listed }: CompareTask): Prom
       (each) => {
         if (divergences.length < listed) divergences.push(each);
       },
-      range,
+      { range, pace: comparing },
     );
     await client.query('commit');
     say({ done: { ...comparison, divergences } });

@@ -7,6 +7,7 @@ import { fieldsOf } from './copy-buffer.ts';
 import { CopyRows } from './copy-rows.ts';
 import { compareKeys } from './key-order.ts';
 import type { TableMapping } from './mapping.ts';
+import type { Pace } from './pace.ts';
 import type { Parents } from './parents.ts';
 import { RowConverter } from './row-converter.ts';
 
@@ -61,7 +62,7 @@ export async function compareTable(
   parents: Parents,
   quarantined: ReadonlySet<string>,
   report: (divergence: Divergence, row?: Buffer) => void,
-  range?: KeyRange,
+  { range, pace }: { readonly range?: KeyRange; readonly pace?: Pace } = {},
 ): Promise<Comparison> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { columns, types, keyOrder } = converter;
@@ -104,6 +105,7 @@ export async function compareTable(
     ...(range && { first: range.from, from: range.from, to: range.to }),
     rows: 10_000,
   })) {
+    await pace?.pass(batch.to - batch.from);
     const { bytes } = batch.rows;
     for (let i = 0; i < batch.starts.length; i++) {
       const start = batch.starts[i]!;

@@ -21,6 +21,7 @@ import {
   removalsOf,
 } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
+import type { Pace } from './pace.ts';
 import { Parents } from './parents.ts';
 import { loadPart, type Part, type PartTask } from './part.ts';
 import { cut } from './parts.ts';
@@ -36,6 +37,7 @@ export interface LoadOptions {
   /** Compares every row again, although a run of the same snapshot is complete. */
   readonly again?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly pace?: Pace | undefined;
   /** Absent: everything on the one connection, part by part. */
   readonly crew?: LoadCrew | undefined;
   readonly onBatch?: (table: string, done: number, of: number) => void;
@@ -205,7 +207,7 @@ async function loadTable(
     }
     const progress = await partProgressOf(client, run.id, table);
     const left = parts.filter(({ n }) => !progress.get(n)?.complete);
-    const { batchRows, fence, dryRun, signal } = options;
+    const { batchRows, fence, dryRun, signal, pace } = options;
     const onBatch = (written: Counts) => {
       for (const key of Object.keys(written) as (keyof Counts)[]) counts[key] += written[key];
       options.onBatch?.(table, counts.read, reader.count);
@@ -216,7 +218,7 @@ async function loadTable(
       return;
     }
     for (const part of left) {
-      const how = { run, fence, batchRows, dryRun, signal, onBatch };
+      const how = { run, fence, batchRows, dryRun, signal, pace, onBatch };
       await loadPart(client, mapping, reader, parents, part, progress.get(part.n), how);
     }
   } finally {

@@ -3,6 +3,7 @@ import type { OrderedReader } from '../sources/source.ts';
 import { batches } from './batches.ts';
 import type { Counts, PartProgress, Run } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
+import type { Pace } from './pace.ts';
 import type { Parents } from './parents.ts';
 import { RowConverter } from './row-converter.ts';
 import { TableWriter } from './table-writer.ts';
@@ -31,6 +32,7 @@ export interface PartOptions {
   readonly batchRows: number;
   readonly dryRun: boolean;
   readonly signal?: AbortSignal | undefined;
+  readonly pace?: Pace | undefined;
   /** Called after each batch, with what became of its records. */
   readonly onBatch: (written: Counts) => void;
 }
@@ -65,6 +67,7 @@ export async function loadPart(
     for await (const batch of source) {
       await settle();
       options.signal?.throwIfAborted();
+      await options.pace?.pass(batch.to - batch.from, options.signal);
       writing = writer.write(batch, ++n, part.n);
       writing.catch(() => {});
     }

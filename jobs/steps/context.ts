@@ -4,6 +4,7 @@ import { Crew } from '../crew/crew.ts';
 import { connect, type RoleKind, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
+import { Pace, type PaceOptions } from '../engine/pace.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
@@ -28,6 +29,8 @@ export interface StepContext {
   readonly threads: number;
   /** Rows that a part has at least: below, another thread costs more than it brings. */
   readonly partRows: number;
+  /** How gentle to be to servers that are shared with others. */
+  readonly pace?: PaceOptions | undefined;
   /** How many quarantined records are tolerated. */
   readonly budget: number;
   /** Do everything, commit nothing. */
@@ -135,6 +138,11 @@ export function checkBudget(context: StepContext): void {
   );
 }
 
+/** The pace of what one thread does by itself. */
+export function paceOf({ pace = {}, log, system }: StepContext): Pace {
+  return new Pace(pace, (until) => log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`));
+}
+
 /** Threads for the large tables of a snapshot. `end` them. */
 export function crewOf(
   context: StepContext,
@@ -143,6 +151,7 @@ export function crewOf(
   settings: Readonly<Record<string, string>> = {},
 ): Crew {
   const { home, system } = context;
+  const rate = context.pace?.maxRowsPerSecond;
   const site = {
     system: system.name,
     snapshot,
@@ -150,6 +159,7 @@ export function crewOf(
     url: databaseUrl(context, kind),
     name: `cutover ${system.name}`,
     settings,
+    pace: { ...context.pace, maxRowsPerSecond: rate && rate / context.threads },
   };
   return new Crew(context.threads, context.partRows, site, context.signal);
 }

@@ -11,6 +11,7 @@ import {
   databaseUrl,
   identityOf,
   loadSettings,
+  paceOf,
   prepareLoading,
   type StepContext,
   withCurrentStore,
@@ -31,6 +32,7 @@ export async function load(context: StepContext): Promise<void> {
         const crew = crewOf(context, 'migrator', snapshot, loadSettings(system));
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
           crew,
+          pace: paceOf(context),
           identity,
           fence,
           batchRows,

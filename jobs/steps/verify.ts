@@ -17,6 +17,7 @@ import {
   removalsOf,
 } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
+import { Pace } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
 import { cut } from '../engine/parts.ts';
 import type { OpenStore } from '../engine/store.ts';
@@ -30,6 +31,7 @@ import {
   connectAs,
   crewOf,
   identityOf,
+  paceOf,
   type StepContext,
   withCurrentStore,
 } from './context.ts';
@@ -49,6 +51,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
   const { system, report } = context;
   const startedAt = new Date();
   const divergences: Divergence[] = [];
+  await paceOf(context).pass(0, context.signal);
   const guard = await connectAs(context, 'verifier');
   try {
     await shareTarget(guard);
@@ -78,12 +81,22 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
         const exported = await client.query<{ view: string }>('select pg_export_snapshot() as view');
         const view = exported.rows[0]!.view;
         const crew = crewOf(context, 'verifier', snapshot);
+        const pace = new Pace({ maxRowsPerSecond: context.pace?.maxRowsPerSecond });
         let rows = 0;
         try {
           for (const mapping of system.tables) {
             const reader = await store.reader(mapping, parents);
             try {
-              const compared = await compareInParts(crew, view, client, run.id, mapping, reader, parents);
+              const compared = await compareInParts(
+                crew,
+                view,
+                client,
+                run.id,
+                mapping,
+                reader,
+                parents,
+                pace,
+              );
               divergences.push(...compared.divergences.slice(0, LISTED - divergences.length));
               rows += compared.rows;
               const table = tableReport(report, mapping.table);
@@ -149,6 +162,7 @@ async function compareInParts(
   mapping: TableMapping,
   reader: OrderedReader,
   parents: Parents,
+  pace: Pace,
 ): Promise<Compared> {
   const parts = cut(mapping, reader, parents, crew);
   const table = mapping.table;
@@ -168,9 +182,10 @@ async function compareInParts(
   }
   const divergences: Divergence[] = [];
   const quarantined = await quarantinedIn(client, runId, table);
-  const found = await compareTable(client, mapping, reader, parents, quarantined, (divergence) => {
+  const keep = (divergence: Divergence) => {
     if (divergences.length < LISTED) divergences.push(divergence);
-  });
+  };
+  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, { pace });
   return { ...found, divergences };
 }
 
