@@ -99,7 +99,7 @@ export async function compareTable(
         has = target.next() || (await step());
         found = has ? compareKeys(bytes, start, target.bytes, target.start, keyOrder) : -1;
       }
-      const inQuarantine = quarantined.size > 0 && quarantined.has(batch.locators[i]!);
+      const inQuarantine = quarantined.size > 0 && quarantined.has(batch.locator(i));
       if (found < 0) {
         if (!inQuarantine) {
           const fields = fieldsOf(bytes, start);

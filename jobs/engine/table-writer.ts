@@ -92,7 +92,7 @@ export class TableWriter {
            where run_id = $1 and table_name = $2 and locator = $3 and replayed_at is null returning batch)
          update migration.batch set quarantined = quarantined - 1, ${became} = ${became} + 1
          from replayed where run_id = $1 and table_name = $2 and n = replayed.batch`,
-        [options.run.id, this.name, batch.locators[i]],
+        [options.run.id, this.name, batch.locator(i)],
       );
       return became;
     });
@@ -205,7 +205,7 @@ async function isPartitioned(client: pg.Client, table: string): Promise<boolean>
 function rowOf(batch: Batch, i: number): Batch {
   const rows = new CopyBuffer();
   rows.raw(batch.rows.bytes.subarray(batch.starts[i]!, batch.starts[i + 1] ?? batch.rows.length));
-  return { ...batch, rows, starts: [0], locators: [batch.locators[i]!], payload: () => batch.payload(i) };
+  return { ...batch, rows, starts: [0], locator: () => batch.locator(i), payload: () => batch.payload(i) };
 }
 
 function isRefusal(error: unknown): error is pg.DatabaseError {
@@ -215,7 +215,7 @@ function isRefusal(error: unknown): error is pg.DatabaseError {
 /** The constraint's name is the reason; where there is none, the SQLSTATE. */
 function refusal(batch: Batch, i: number, error: pg.DatabaseError): Rejected {
   return {
-    locator: batch.locators[i]!,
+    locator: batch.locator(i),
     code: error.constraint ?? `SQLSTATE_${error.code}`,
     field: error.column ?? '',
     detail: error.detail ?? error.message,

@@ -50,12 +50,13 @@ export function byLegacyId(_first: KeyedRow, _second: KeyedRow, identical: boole
 }
 
 /** L1, where the key is not made from the id: an id that stands under another key already is not stored again. */
-export const oneKeyPerId: NonNullable<TableMapping['watch']> = () => {
+export const oneKeyPerId: NonNullable<TableMapping['watch']> = (place) => {
   const keys = new Map<string, string>();
-  return (value) => {
-    const legacyId = String(value('legacy_id'));
-    const parts = [value('event_id'), value('email_key'), value('occurred_at')];
-    const key = parts.map((part) => (Buffer.isBuffer(part) ? part.toString('hex') : String(part))).join(' ');
+  const id = place('legacy_id');
+  const parts = ['event_id', 'email_key', 'occurred_at'].map(place).filter((at) => at >= 0);
+  return (row) => {
+    const legacyId = row.bytes(id).toString();
+    const key = parts.map((part) => row.bytes(part).toString('hex')).join(' ');
     const known = keys.get(legacyId);
     if (known !== undefined && known !== key)
       throw new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
