@@ -31,6 +31,8 @@ export async function runFor(
     secrets,
     sources,
     batchRows: options.batchRows,
+    threads: options.threads,
+    partRows: options.partRows,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
     final: options.final,

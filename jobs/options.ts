@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
@@ -19,6 +20,8 @@ export interface CommonOptions {
   report?: string;
   quarantineBudget: string[];
   batchRows: number;
+  threads: number;
+  partRows: number;
   dryRun?: boolean;
   final?: number;
   reload?: boolean;
@@ -42,6 +45,11 @@ function positive(value: string): number {
   if (!Number.isInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a whole number above 0.');
   return number;
+}
+
+/** As many as the machine runs at once; more than a few only make the server wait for its own locks. */
+function threadsHere(): number {
+  return Math.min(4, availableParallelism());
 }
 
 /** The options that all commands share. */
@@ -73,6 +81,13 @@ export function withCommonOptions(command: Command): Command {
       [],
     )
     .option('--batch-rows <n>', 'rows a transaction', positive, 10_000)
+    .option(
+      '--threads <n>',
+      'threads that load or compare the parts of a large table',
+      positive,
+      threadsHere(),
+    )
+    .option('--part-rows <n>', 'rows that a part has at least', positive, 50_000)
     .option('--dry-run', 'do everything but commit')
     .option(
       '--final <generation>',

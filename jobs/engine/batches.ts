@@ -49,6 +49,10 @@ export interface Batch {
 export interface BatchOptions {
   /** Position to begin at: a `to` of an earlier batch of the same snapshot and code. */
   readonly from?: number;
+  /** Where the part begins that `from` lies in: nothing before it matters. Default 0. */
+  readonly first?: number;
+  /** Position to end at. Default: that of the last record. */
+  readonly to?: number;
   /** Rows a batch. */
   readonly rows: number;
 }
@@ -93,7 +97,8 @@ export async function* batches(
   const duplicates = mapping.duplicates ?? firstWins;
   const begin = options.from ?? 0;
   // Parents and watchers must have seen the records before the first one of this pass.
-  const warmUp = mapping.parents || mapping.watch ? 0 : begin;
+  const warmUp = mapping.parents || mapping.watch ? (options.first ?? 0) : begin;
+  const end = options.to ?? Number.POSITIVE_INFINITY;
 
   let rows = new CopyBuffer();
   let starts: number[] = [];
@@ -207,18 +212,21 @@ export async function* batches(
 
   if (lanes) {
     for (const cursor of reader.cells!(warmUp)) {
-      while (cursor.next()) {
+      while (position < end && cursor.next()) {
         const batch = add(cursor, undefined);
         if (batch) yield batch;
         else if (position % AT_ONCE === 0) await setImmediate();
       }
+      if (position >= end) break;
     }
   } else {
     for await (const block of reader.blocks(warmUp)) {
       for (const record of block) {
+        if (position >= end) break;
         const batch = add(undefined, record);
         if (batch) yield batch;
       }
+      if (position >= end) break;
     }
   }
   if (position === begin) forgetWarmUp();

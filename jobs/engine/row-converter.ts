@@ -118,8 +118,7 @@ export class RowConverter {
    */
   lanes(columns: readonly string[]): ((cells: Cells, out: CopyBuffer) => boolean) | undefined {
     const unknown = columns.filter((name) => !this.#known.has(name) && !this.#elsewhere.has(name));
-    // A column that is left out is noted even where it is null; a key that is null has a reason.
-    if (unknown.some((name) => this.leftOut.has(name, null))) return undefined;
+    // A null in the key has a reason.
     if (this.#fields.some(({ nullable }, i) => nullable && i < this.keyOrder.length)) return undefined;
     const lanes: Lane[] = [];
     for (const { lane, convert, missing } of this.#fields) {

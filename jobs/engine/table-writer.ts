@@ -67,16 +67,16 @@ export class TableWriter {
   }
 
   /** Writes a batch and its checkpoint. @returns what became of its records */
-  async write(batch: Batch, n: number): Promise<Counts> {
+  async write(batch: Batch, n: number, part = 0): Promise<Counts> {
     if (this.options.run.mode === 'append') {
       try {
-        return await this.#transaction(batch, n, () => this.#append(batch));
+        return await this.#transaction(batch, { n, part }, () => this.#append(batch));
       } catch (error) {
         if (!(error instanceof BatchRefused)) throw error;
         // The slower way finds out which row it is.
       }
     }
-    return this.#transaction(batch, n, () => this.#merge(batch));
+    return this.#transaction(batch, { n, part }, () => this.#merge(batch));
   }
 
   /** Tries row `i` again, which is in quarantine. @returns what it became; undefined when the table still refuses it */
@@ -98,7 +98,11 @@ export class TableWriter {
     });
   }
 
-  async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
+  async #transaction(
+    batch: Batch,
+    number: { readonly n: number; readonly part: number },
+    rows: () => Promise<Written>,
+  ): Promise<Counts> {
     return this.#atomically(async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
       const rejected = [...batch.rejected, ...written.refused];
@@ -110,7 +114,7 @@ export class TableWriter {
         merged: batch.merged.length,
         quarantined: rejected.length,
       };
-      await recordBatch(this.client, this.options.run, this.name, n, batch, counts, rejected);
+      await recordBatch(this.client, this.options.run, this.name, number, batch, counts, rejected);
       return counts;
     });
   }

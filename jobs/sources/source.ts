@@ -39,12 +39,21 @@ export interface OrderedReader extends EntityReader {
   readonly columns?: readonly string[];
   /** The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`. */
   cells?(from: number): Iterable<CellCursor>;
+  /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
+  cuts?(): readonly Cut[];
   /** A row of `cells` by its `rowid`. */
   find?(rowid: number): SourceRecord;
 }
 
 /** SQLite's fundamental datatypes, by the numbers that its C interface gives them. */
 export const CellKind = { integer: 1, real: 2, text: 3, blob: 4, null: 5 } as const;
+
+export interface Cut {
+  /** Position of the first record behind it. */
+  readonly at: number;
+  /** What that record's key begins with, as it is stored: one value for each of the first columns. */
+  readonly key: readonly string[];
+}
 
 /** One row of a typed store where it lies, without a JavaScript object a value; valid until its cursor steps. */
 export interface Cells {

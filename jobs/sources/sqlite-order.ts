@@ -8,6 +8,8 @@ export interface Stretch {
   readonly where: string;
   readonly values: readonly Buffer[];
   readonly count: number;
+  /** The series columns as they are stored; undefined for rows that belong to no series. */
+  readonly key?: readonly string[];
 }
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -28,11 +30,16 @@ export function stretchesOf(db: WasmDatabase, table: string, order: SourceOrder,
   }
   statement.close();
   // A NUL separates, as nothing that is stored contains one and it sorts before everything else.
-  const series = new Map<string, { key: Buffer; spellings: Buffer[][]; count: number }>();
+  const series = new Map<string, { key: Buffer; stored: string[]; spellings: Buffer[][]; count: number }>();
   for (const { n, spelling } of found) {
     const stored = spelling.map((text, i) => order.series![columns[i]!]!.get(text.toString()) ?? text);
     const key = Buffer.concat(stored.flatMap((text) => [Buffer.from(text), Buffer.from([0])]));
-    const of = series.get(key.toString('latin1')) ?? { key, spellings: [], count: 0 };
+    const of = series.get(key.toString('latin1')) ?? {
+      key,
+      stored: stored.map(String),
+      spellings: [],
+      count: 0,
+    };
     of.spellings.push(spelling);
     of.count += n;
     series.set(key.toString('latin1'), of);
@@ -45,6 +52,7 @@ export function stretchesOf(db: WasmDatabase, table: string, order: SourceOrder,
       where: each.spellings.map(() => one).join(' or '),
       values: each.spellings.flat(),
       count: each.count,
+      key: each.stored,
     }));
   const rest = count - stretches.reduce((sum, stretch) => sum + stretch.count, 0);
   const isText = columns.map((column) => `typeof(${quote(column)}) = 'text'`).join(' and ');

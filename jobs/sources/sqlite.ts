@@ -7,11 +7,12 @@ import {
   type CellCursor,
   CellKind,
   type Cells,
+  type Cut,
   type OrderedReader,
   type Raw,
   type SourceRecord,
 } from './source.ts';
-import { stretchesOf } from './sqlite-order.ts';
+import { type Stretch, stretchesOf } from './sqlite-order.ts';
 import { memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
 const BLOCK = 1000;
@@ -105,6 +106,7 @@ export class SqliteReader implements OrderedReader {
   readonly #order: SourceOrder;
   readonly #shape: Shape;
   #byRowid: Cursor | undefined;
+  #cut: readonly Stretch[] | undefined;
 
   constructor(
     db: Database.Database,
@@ -150,9 +152,14 @@ export class SqliteReader implements OrderedReader {
     this.count = count;
   }
 
+  get #stretches(): readonly Stretch[] {
+    this.#cut ??= stretchesOf(this.engine, this.entity, this.#order, this.count);
+    return this.#cut;
+  }
+
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
     let block: SourceRecord[] = [];
-    for (const cursor of this.#stretches(from)) {
+    for (const cursor of this.#cursors(from)) {
       while (cursor.next()) {
         block.push(cursor.record());
         if (block.length === BLOCK) {
@@ -165,7 +172,17 @@ export class SqliteReader implements OrderedReader {
   }
 
   *cells(from: number): Generator<CellCursor> {
-    yield* this.#stretches(from);
+    yield* this.#cursors(from);
+  }
+
+  cuts(): Cut[] {
+    const cuts: Cut[] = [];
+    let at = 0;
+    for (const { key, count } of this.#stretches) {
+      if (at > 0 && key !== undefined) cuts.push({ at, key });
+      at += count;
+    }
+    return cuts;
   }
 
   /** The record with this rowid. */
@@ -179,11 +196,11 @@ export class SqliteReader implements OrderedReader {
   }
 
   /** A cursor for each stretch of the table, one behind the other in key order. */
-  *#stretches(from: number): Generator<Cursor> {
+  *#cursors(from: number): Generator<Cursor> {
     const by = this.#order.by.map((each) => (typeof each === 'string' ? quote(each) : each.sql));
     const order = [...by, 'rowid'].join(', ');
     let skip = from;
-    for (const { where, values, count } of stretchesOf(this.engine, this.entity, this.#order, this.count)) {
+    for (const { where, values, count } of this.#stretches) {
       if (skip >= count) {
         skip -= count;
         continue;
