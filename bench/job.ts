@@ -1,7 +1,9 @@
 // One job in a process of its own: reads a JobRequest from stdin, runs its steps, prints a line of JSON for the start-up and
 // one for each step.
 import { text } from 'node:stream/consumers';
+import { Command } from 'commander';
 import type { SystemMapping } from '../jobs/engine/mapping.ts';
+import { type CommonOptions, withCommonOptions } from '../jobs/options.ts';
 import { PLAN } from '../jobs/plan.ts';
 import { exitCodeOf, runSteps } from '../jobs/run.ts';
 import { Secrets } from '../jobs/secrets.ts';
@@ -28,6 +30,11 @@ const steps = request.steps.map((name) => {
   };
 });
 
+// As a command line without options has them.
+const { batchRows, threads, partRows } = withCommonOptions(new Command())
+  .parse([], { from: 'user' })
+  .opts<CommonOptions>();
+
 // Counted from the start of the process.
 print({ startup: performance.now() / 1000 });
 const report = await runSteps([system], steps, () => ({
@@ -36,7 +43,9 @@ const report = await runSteps([system], steps, () => ({
   home: request.home,
   secrets,
   sources: { folders: [request.source], stores: new Map() },
-  batchRows: request.batchRows ?? 10_000,
+  batchRows: request.batchRows ?? batchRows,
+  threads,
+  partRows,
   // Samples have bad records on purpose.
   budget: Number.POSITIVE_INFINITY,
   dryRun: false,

@@ -1,7 +1,9 @@
 import { readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
+import { parseWindow, type Window } from './engine/pace.ts';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
 import { readPlatformFolder } from './platform-folder.ts';
@@ -19,6 +21,10 @@ export interface CommonOptions {
   report?: string;
   quarantineBudget: string[];
   batchRows: number;
+  threads: number;
+  partRows: number;
+  maxRowsPerSecond?: number;
+  window?: Window;
   dryRun?: boolean;
   final?: number;
   reload?: boolean;
@@ -42,6 +48,17 @@ function positive(value: string): number {
   if (!Number.isInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a whole number above 0.');
   return number;
+}
+
+function hours(value: string): Window {
+  const window = parseWindow(value);
+  if (window === undefined) throw new InvalidArgumentError('It must be like 01:00-05:00.');
+  return window;
+}
+
+/** As many as the machine runs at once; more than a few only make the server wait for its own locks. */
+function threadsHere(): number {
+  return Math.min(4, availableParallelism());
 }
 
 /** The options that all commands share. */
@@ -73,6 +90,15 @@ export function withCommonOptions(command: Command): Command {
       [],
     )
     .option('--batch-rows <n>', 'rows a transaction', positive, 10_000)
+    .option(
+      '--threads <n>',
+      'threads that load or compare the parts of a large table',
+      positive,
+      threadsHere(),
+    )
+    .option('--part-rows <n>', 'rows that a part has at least', positive, 50_000)
+    .option('--max-rows-per-second <n>', 'of each system, for servers that others use too', positive)
+    .option('--window <hh:mm-hh:mm>', 'write only within these hours of local time', hours)
     .option('--dry-run', 'do everything but commit')
     .option(
       '--final <generation>',

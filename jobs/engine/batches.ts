@@ -1,4 +1,5 @@
-import type { OrderedReader, SourceRecord } from '../sources/source.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { CellCursor, OrderedReader, SourceRecord } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { compareKeys } from './key-order.ts';
 import type { DuplicateVerdict, KeyedRow, Note, TableMapping } from './mapping.ts';
@@ -25,14 +26,14 @@ export interface Merged {
   readonly payload: string;
 }
 
-/** What one transaction writes: `read = locators.length + merged.length + rejected.length`. */
+/** What one transaction writes: `read = starts.length + merged.length + rejected.length`. */
 export interface Batch {
   /** The rows in key order. */
   readonly rows: CopyBuffer;
   /** Offset of each row in `rows`. */
   readonly starts: readonly number[];
-  /** Where each row comes from. */
-  readonly locators: readonly string[];
+  /** Where row `i` comes from. */
+  locator(i: number): string;
   /** Payload of row `i`, for a row that a constraint rejects. */
   payload(i: number): string;
   readonly rejected: readonly Rejected[];
@@ -48,6 +49,10 @@ export interface Batch {
 export interface BatchOptions {
   /** Position to begin at: a `to` of an earlier batch of the same snapshot and code. */
   readonly from?: number;
+  /** Where the part begins that `from` lies in: nothing before it matters. Default 0. */
+  readonly first?: number;
+  /** Position to end at. Default: that of the last record. */
+  readonly to?: number;
   /** Rows a batch. */
   readonly rows: number;
 }
@@ -58,13 +63,20 @@ const BATCH_BYTES = 8 << 20;
 /** Sources answer in key order; anything else would make duplicates and extra rows invisible. */
 class OrderBroken extends Error {}
 
+/** A record, or the rowid of one that the reader finds again: an object a row is what costs most. */
+type Ref = SourceRecord | number;
+
 interface Open {
-  record: SourceRecord;
+  ref: Ref;
   start: number;
-  values: unknown[];
-  /** Values of all records with its key so far, itself included. */
-  group: unknown[][];
+  /** Of a row that took the long way. */
+  values: unknown[] | undefined;
+  /** Values of all records with its key so far, itself included; of a mapping that others find by them. */
+  group: unknown[][] | undefined;
 }
+
+/** Rows that are converted at a stretch, before sockets get their turn. */
+const AT_ONCE = 1000;
 
 /**
  * The records of one mapping as batches of finished rows: converted, freed of duplicates, in key order. Load writes
@@ -78,15 +90,19 @@ export async function* batches(
 ): AsyncGenerator<Batch> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { keyOrder, leftOut } = converter;
-  const watch = mapping.watch?.();
+  const watch = mapping.watch?.((name) => converter.columns.indexOf(name));
+  // Parents are found by their values, which the short way doesn't make.
+  const lanes =
+    reader.cells && reader.columns && !mapping.parents ? converter.lanes(reader.columns) : undefined;
   const duplicates = mapping.duplicates ?? firstWins;
   const begin = options.from ?? 0;
   // Parents and watchers must have seen the records before the first one of this pass.
-  const warmUp = mapping.parents || mapping.watch ? 0 : begin;
+  const warmUp = mapping.parents || mapping.watch ? (options.first ?? 0) : begin;
+  const end = options.to ?? Number.POSITIVE_INFINITY;
 
   let rows = new CopyBuffer();
   let starts: number[] = [];
-  let records: SourceRecord[] = [];
+  let refs: Ref[] = [];
   let rejected: Rejected[] = [];
   let merged: Merged[] = [];
   let noted: (readonly Note[])[] = [];
@@ -104,13 +120,14 @@ export async function* batches(
       );
     }
   };
+  const recordOf = (ref: Ref) => (typeof ref === 'number' ? reader.find!(ref) : ref);
   const take = (upTo: number, last: boolean): Batch => {
-    const kept = records;
+    const kept = refs;
     const batch: Batch = {
       rows,
       starts,
-      locators: records.map((record) => record.locator),
-      payload: (i) => kept[i]!.payload(leftOut),
+      locator: (i) => recordOf(kept[i]!).locator,
+      payload: (i) => recordOf(kept[i]!).payload(leftOut),
       rejected,
       merged,
       notes: countByRule(noted),
@@ -120,7 +137,7 @@ export async function* batches(
     };
     rows = new CopyBuffer(rows.bytes.length);
     starts = [];
-    records = [];
+    refs = [];
     rejected = [];
     merged = [];
     noted = [];
@@ -142,81 +159,128 @@ export async function* batches(
     });
   };
 
-  for await (const block of reader.blocks(warmUp)) {
-    for (const record of block) {
-      if (position === begin) forgetWarmUp();
-      const start = rows.length;
+  /** Takes a record in. @returns a batch that it does not belong to any more, which is finished */
+  const add = (cells: CellCursor | undefined, record: SourceRecord | undefined): Batch | undefined => {
+    if (position === begin) forgetWarmUp();
+    const start = rows.length;
+    let ref: Ref;
+    let values: unknown[] | undefined;
+    if (cells !== undefined && Number.isSafeInteger(cells.rowid) && lanes!(cells.row, rows)) {
+      ref = cells.rowid;
+    } else {
+      const long = record ?? cells!.record();
+      ref = long;
       try {
-        converter.convert(record, rows);
-        watch?.(converter.value, converter.scope);
+        converter.convert(long, rows);
       } catch (error) {
-        if (!(error instanceof Reject)) throw error;
+        return refused(long, error, start);
+      }
+      values = converter.values;
+    }
+    try {
+      watch?.(converter.row, converter.scope);
+    } catch (error) {
+      return refused(recordOf(ref), error, start);
+    }
+    let finished: Batch | undefined;
+    const order = open === undefined ? 1 : compareKeys(rows.bytes, start, rows.bytes, open.start, keyOrder);
+    if (order < 0) {
+      throw new OrderBroken(
+        `${recordOf(ref).locator} comes after ${recordOf(open!.ref).locator} but sorts before it`,
+      );
+    }
+    if (order === 0) {
+      settle(open!, recordOf(ref), start, values);
+    } else {
+      if (refs.length + merged.length + rejected.length >= options.rows || start >= BATCH_BYTES) {
+        const row = Buffer.from(rows.from(start));
         rows.truncate(start);
-        reject(record, error);
-        position++;
-        // With no row that a duplicate could still come to, a batch may end here.
-        if (records.length === 0 && rejected.length >= options.rows) {
-          const batch = take(position, false);
-          if (position > begin) yield batch;
-        }
-        continue;
+        const batch = take(position, false);
+        rows.raw(row);
+        if (position > begin) finished = batch;
       }
-      const { values } = converter;
+      const rowStart = starts.length === 0 ? 0 : start;
+      starts.push(rowStart);
+      refs.push(ref);
+      noted.push(values === undefined ? NO_NOTES : converter.notes);
+      if (mapping.parents) register(values!, values!);
+      open = { ref, start: rowStart, values, group: mapping.parents && [values!] };
+    }
+    position++;
+    return finished;
+  };
 
-      const order = open === undefined ? 1 : compareKeys(rows.bytes, start, rows.bytes, open.start, keyOrder);
-      if (order < 0) {
-        throw new OrderBroken(`${record.locator} comes after ${open!.record.locator} but sorts before it`);
+  if (lanes) {
+    for (const cursor of reader.cells!(warmUp)) {
+      while (position < end && cursor.next()) {
+        const batch = add(cursor, undefined);
+        if (batch) yield batch;
+        else if (position % AT_ONCE === 0) await setImmediate();
       }
-      if (order === 0) {
-        settle(open!, record, start, values);
-      } else {
-        if (records.length + merged.length + rejected.length >= options.rows || start >= BATCH_BYTES) {
-          const row = Buffer.from(rows.from(start));
-          rows.truncate(start);
-          const batch = take(position, false);
-          rows.raw(row);
-          if (position > begin) yield batch;
-        }
-        const rowStart = starts.length === 0 ? 0 : start;
-        starts.push(rowStart);
-        records.push(record);
-        noted.push(converter.notes);
-        register(values, values);
-        open = { record, start: rowStart, values, group: [values] };
+      if (position >= end) break;
+    }
+  } else {
+    for await (const block of reader.blocks(warmUp)) {
+      for (const record of block) {
+        if (position >= end) break;
+        const batch = add(undefined, record);
+        if (batch) yield batch;
       }
-      position++;
+      if (position >= end) break;
     }
   }
   if (position === begin) forgetWarmUp();
   yield take(position, true);
 
+  /** What a contract or a rule says of a record, or a fault of ours. */
+  function refused(record: SourceRecord, reason: unknown, start: number): Batch | undefined {
+    if (!(reason instanceof Reject)) throw reason;
+    rows.truncate(start);
+    reject(record, reason);
+    position++;
+    // With no row that a duplicate could still come to, a batch may end here.
+    if (refs.length > 0 || rejected.length < options.rows) return undefined;
+    const batch = take(position, false);
+    return position > begin ? batch : undefined;
+  }
+
+  /** The values of a record that took the short way. */
+  function valuesOf(record: SourceRecord): unknown[] {
+    converter.convert(record, new CopyBuffer());
+    return converter.values;
+  }
+
   /** Decides between the open row and a later record with its key. */
-  function settle(first: Open, record: SourceRecord, start: number, values: unknown[]): void {
+  function settle(first: Open, record: SourceRecord, start: number, known: unknown[] | undefined): void {
     const size = rows.length - start;
     const identical =
       size === start - first.start &&
       rows.bytes.compare(rows.bytes, first.start, start, start, rows.length) === 0;
+    const notes = known === undefined ? NO_NOTES : converter.notes;
+    const values = known ?? valuesOf(record);
+    const firstRecord = recordOf(first.ref);
+    first.values ??= valuesOf(firstRecord);
     const keyed = (of: SourceRecord, its: unknown[]): KeyedRow => ({
       record: of,
       value: (name) => column(its, name),
     });
-    const verdict = duplicates(keyed(first.record, first.values), keyed(record, values), identical);
+    const verdict = duplicates(keyed(firstRecord, first.values), keyed(record, values), identical);
     const secondWins = verdict.winner === 'second';
-    const loser = secondWins ? first.record : record;
-    const winner = secondWins ? record : first.record;
-    first.group.push(values);
+    const loser = secondWins ? firstRecord : record;
+    const winner = secondWins ? record : firstRecord;
+    first.group?.push(values);
     if (secondWins) {
       rows.bytes.copyWithin(first.start, start, rows.length);
       rows.truncate(first.start + size);
-      first.record = record;
+      first.ref = record;
       first.values = values;
-      records[records.length - 1] = record;
-      noted[noted.length - 1] = converter.notes;
+      refs[refs.length - 1] = record;
+      noted[noted.length - 1] = notes;
     } else {
       rows.truncate(start);
     }
     // Children that name any of them find the one that is stored.
-    for (const member of first.group) register(member, first.values);
+    for (const member of first.group ?? []) register(member, first.values);
     if (verdict.loser === 'merge') {
       merged.push({
         locator: loser.locator,
@@ -233,6 +297,8 @@ export async function* batches(
     }
   }
 }
+
+const NO_NOTES: readonly Note[] = [];
 
 function countByRule(noted: readonly (readonly Note[])[]): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { ident } from '../database.ts';
+import { ident, literal } from '../database.ts';
 import type { OrderedReader } from '../sources/source.ts';
 import { batches } from './batches.ts';
 import { fieldsOf } from './copy-buffer.ts';
 import { CopyRows } from './copy-rows.ts';
 import { compareKeys } from './key-order.ts';
 import type { TableMapping } from './mapping.ts';
+import type { Pace } from './pace.ts';
 import type { Parents } from './parents.ts';
 import { RowConverter } from './row-converter.ts';
 
@@ -20,6 +21,16 @@ export interface Divergence {
   readonly source: string | null;
   readonly target: string | null;
   readonly kind: 'changed' | 'missing' | 'extra';
+}
+
+/** Which rows are compared: those of the source by position, those of the target by the first columns of their key. */
+export interface KeyRange {
+  readonly from: number;
+  readonly to: number;
+  /** The key of the first row begins with this; absent: from the first row on. */
+  readonly first?: readonly string[] | undefined;
+  /** The keys end before this; absent: with the last row. */
+  readonly before?: readonly string[] | undefined;
 }
 
 export interface Comparison {
@@ -51,6 +62,7 @@ export async function compareTable(
   parents: Parents,
   quarantined: ReadonlySet<string>,
   report: (divergence: Divergence, row?: Buffer) => void,
+  { range, pace }: { readonly range?: KeyRange; readonly pace?: Pace } = {},
 ): Promise<Comparison> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { columns, types, keyOrder } = converter;
@@ -70,7 +82,8 @@ export async function compareTable(
   );
   const stream = client.query(
     copyTo(
-      `copy (select ${columns.map(ident).join(', ')} from public.${ident(mapping.table)} order by ${order.join(', ')})
+      `copy (select ${columns.map(ident).join(', ')} from public.${ident(mapping.table)}
+        where ${withinRange(mapping, range)} order by ${order.join(', ')})
        to stdout (format binary)`,
     ),
   );
@@ -88,7 +101,11 @@ export async function compareTable(
   };
 
   let has = await step();
-  for await (const batch of batches(mapping, reader, parents, { rows: 10_000 })) {
+  for await (const batch of batches(mapping, reader, parents, {
+    ...(range && { first: range.from, from: range.from, to: range.to }),
+    rows: 10_000,
+  })) {
+    await pace?.pass(batch.to - batch.from);
     const { bytes } = batch.rows;
     for (let i = 0; i < batch.starts.length; i++) {
       const start = batch.starts[i]!;
@@ -99,7 +116,7 @@ export async function compareTable(
         has = target.next() || (await step());
         found = has ? compareKeys(bytes, start, target.bytes, target.start, keyOrder) : -1;
       }
-      const inQuarantine = quarantined.size > 0 && quarantined.has(batch.locators[i]!);
+      const inQuarantine = quarantined.size > 0 && quarantined.has(batch.locator(i));
       if (found < 0) {
         if (!inQuarantine) {
           const fields = fieldsOf(bytes, start);
@@ -140,6 +157,16 @@ export async function compareTable(
     has = await step();
   }
   return result;
+}
+
+/** The range as SQL. */
+function withinRange(mapping: TableMapping, { first, before }: Partial<KeyRange> = {}): string {
+  const bound = (operator: string, key: readonly string[] | undefined) => {
+    if (key === undefined) return 'true';
+    const columns = mapping.key.slice(0, key.length).map((column) => `${ident(column)} collate "C"`);
+    return `(${columns.join(', ')}) ${operator} (${key.map(literal).join(', ')})`;
+  };
+  return `${bound('>=', first)} and ${bound('<', before)}`;
 }
 
 /** Two values that differ; of long ones the part where they begin to. */

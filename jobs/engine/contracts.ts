@@ -3,6 +3,7 @@ import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from '../sources/json-value.ts';
 import type { Raw } from '../sources/source.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
+import { cellLane, writeDouble, writeInt32, writeInt64, writeNaiveUtc, writeText } from './lane.ts';
 import {
   asJsonValue,
   legacyBool,
@@ -48,9 +49,18 @@ export function field(
   convert: Convert,
   legacy: Legacy,
   aggregate?: Field['aggregate'],
+  write?: Parameters<typeof cellLane>[2],
 ): Field {
   const from = options.from ?? column;
   const nullable = options.nullable ?? false;
+  const checked: Field['convert'] = (raw, scope) => {
+    if (raw === undefined && options.missing !== undefined) return options.missing;
+    if (raw === null || raw === undefined) {
+      if (nullable) return null;
+      throw new Reject('NULL_VALUE', from, raw === null ? 'null' : 'missing');
+    }
+    return convert(raw, scope, from);
+  };
   return {
     column,
     type,
@@ -60,14 +70,8 @@ export function field(
     hazards: options.hazards,
     missing: options.missing,
     aggregate,
-    convert(raw, scope) {
-      if (raw === undefined && options.missing !== undefined) return options.missing;
-      if (raw === null || raw === undefined) {
-        if (nullable) return null;
-        throw new Reject('NULL_VALUE', from, raw === null ? 'null' : 'missing');
-      }
-      return convert(raw, scope, from);
-    },
+    convert: checked,
+    lane: write && { of: checked, make: cellLane(from, nullable, write) },
     legacy: (row) => legacy(row, column, from),
   };
 }
@@ -113,6 +117,7 @@ export function text(column: string, options: FieldOptions = {}): Field {
     (raw, _scope, from) => checkedText(raw, from),
     legacyText,
     'text',
+    writeText,
   );
 }
 
@@ -137,6 +142,7 @@ export function integer(column: string, options: FieldOptions = {}): Field {
     },
     legacyInteger,
     'number',
+    writeInt32,
   );
 }
 
@@ -153,6 +159,7 @@ export function bigint(column: string, options: FieldOptions = {}): Field {
     },
     legacyInteger,
     'number',
+    writeInt64,
   );
 }
 
@@ -191,6 +198,7 @@ export function double(column: string, options: FieldOptions & { infinite?: stri
     },
     legacyDouble,
     'number',
+    writeDouble,
   );
 }
 
@@ -307,6 +315,7 @@ export function naiveUtc(column: string, options: FieldOptions = {}): Field {
     },
     legacyNaive,
     'instant',
+    writeNaiveUtc(),
   );
 }
 

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { Batch, Merged, Rejected } from './batches.ts';
+import type { Part } from './part.ts';
 
 /** What a proof or a load is about: the same three digests mean the same rows. */
 export interface Identity {
@@ -26,10 +28,14 @@ export interface Counts {
 }
 
 export interface Progress extends Counts {
-  /** Where the next batch begins. */
-  position: number;
-  lastBatch: number;
   complete: boolean;
+}
+
+export interface PartProgress {
+  /** Where the next batch begins. */
+  readonly position: number;
+  readonly lastBatch: number;
+  readonly complete: boolean;
 }
 
 const NOTHING: Progress = {
@@ -39,8 +45,6 @@ const NOTHING: Progress = {
   unchanged: 0,
   merged: 0,
   quarantined: 0,
-  position: 0,
-  lastBatch: 0,
   complete: false,
 };
 
@@ -86,10 +90,55 @@ export async function progressOf(client: pg.Client, runId: string): Promise<Map<
         unchanged: Number(row.unchanged),
         merged: Number(row.merged),
         quarantined: Number(row.quarantined),
-        position: Number(row.position),
-        lastBatch: Number(row.last_batch),
         complete: row.complete,
       },
+    ]),
+  );
+}
+
+/** The parts of a table, as this run or the one that it goes on with cut it; none before the first batch. */
+export async function partsOf(client: pg.Client, runId: string, table: string): Promise<Part[]> {
+  const { rows } = await client.query<{ n: number; from: string; to: string }>(
+    `select part as n, from_position as from, to_position as to from migration.part
+     where run_id = $1 and table_name = $2 order by part`,
+    [runId, table],
+  );
+  return rows.map(({ n, from, to }) => ({ n, from: Number(from), to: Number(to) }));
+}
+
+export async function recordParts(
+  client: pg.Client,
+  runId: string,
+  table: string,
+  parts: readonly Part[],
+): Promise<void> {
+  await client.query(
+    `insert into migration.part (run_id, table_name, part, from_position, to_position)
+     select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[])`,
+    [runId, table, parts.map(({ n }) => n), parts.map(({ from }) => from), parts.map(({ to }) => to)],
+  );
+}
+
+/** How far the parts of a table are, by number. */
+export async function partProgressOf(
+  client: pg.Client,
+  runId: string,
+  table: string,
+): Promise<Map<number, PartProgress>> {
+  const { rows } = await client.query<{
+    part: number;
+    position: string;
+    last_batch: number;
+    complete: boolean;
+  }>(
+    `select part, position, last_batch, complete from migration.part_progress
+     where run_id = $1 and table_name = $2`,
+    [runId, table],
+  );
+  return new Map(
+    rows.map(({ part, position, last_batch, complete }) => [
+      part,
+      { position: Number(position), lastBatch: last_batch, complete },
     ]),
   );
 }
@@ -124,19 +173,22 @@ export async function recordBatch(
   client: pg.Client,
   run: Run,
   table: string,
-  n: number,
+  { n, part }: { readonly n: number; readonly part: number },
   batch: Batch,
   counts: Counts,
   rejected: readonly Rejected[],
 ): Promise<void> {
+  const { bytes, length } = batch.rows;
   await client.query(
-    `insert into migration.batch (run_id, table_name, n, from_position, to_position, read, inserted, updated,
-       unchanged, merged, quarantined, notes, last)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+    `insert into migration.batch (run_id, table_name, n, part, sha256, from_position, to_position, read, inserted,
+       updated, unchanged, merged, quarantined, notes, last)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     [
       run.id,
       table,
       n,
+      part,
+      createHash('sha256').update(bytes.subarray(0, length)).digest(),
       batch.from,
       batch.to,
       counts.read,
@@ -184,6 +236,15 @@ export async function hasRefusedRows(client: pg.Client, runId: string): Promise<
     [runId],
   );
   return rowCount === 1;
+}
+
+/** Locators of the records of a table that are in quarantine. */
+export async function quarantinedIn(client: pg.Client, runId: string, table: string): Promise<Set<string>> {
+  const { rows } = await client.query<{ locator: string }>(
+    'select locator from migration.quarantine where run_id = $1 and table_name = $2 and replayed_at is null',
+    [runId, table],
+  );
+  return new Set(rows.map((row) => row.locator));
 }
 
 /** Quarantined records by reason code, per table. */

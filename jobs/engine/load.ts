@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { ident } from '../database.ts';
-import { type Batch, batches } from './batches.ts';
+import { batches } from './batches.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import {
   beginRun,
@@ -11,19 +11,23 @@ import {
   isComplete,
   notesOf,
   type Progress,
+  partProgressOf,
+  partsOf,
   progressIn,
   progressOf,
   type Run,
   reasonsOf,
+  recordParts,
   removalsOf,
 } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
+import type { Pace } from './pace.ts';
 import { Parents } from './parents.ts';
+import { loadPart, type Part, type PartTask } from './part.ts';
+import { cut } from './parts.ts';
 import { keysGone, removeRows } from './remove.ts';
 import { replayTables } from './replay.ts';
-import { RowConverter } from './row-converter.ts';
 import type { OpenStore } from './store.ts';
-import { TableWriter } from './table-writer.ts';
 
 export interface LoadOptions {
   readonly identity: Identity;
@@ -33,7 +37,17 @@ export interface LoadOptions {
   /** Compares every row again, although a run of the same snapshot is complete. */
   readonly again?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly pace?: Pace | undefined;
+  /** Absent: everything on the one connection, part by part. */
+  readonly crew?: LoadCrew | undefined;
   readonly onBatch?: (table: string, done: number, of: number) => void;
+}
+
+/** Threads that load parts side by side, each on a connection of its own. */
+export interface LoadCrew {
+  readonly threads: number;
+  readonly partRows: number;
+  load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void>;
 }
 
 export interface TableLoad extends Counts {
@@ -174,41 +188,38 @@ async function loadTable(
   counts: TableLoad,
   options: LoadOptions,
 ): Promise<void> {
+  const { table } = mapping;
   const reader = await store.reader(mapping, parents);
   try {
-    const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
-    const writer = new TableWriter(client, mapping.table, converter, {
-      fence: options.fence,
-      run,
-      dryRun: options.dryRun,
-    });
     counts.source = reader.count;
-    let n = done.lastBatch;
-    // The next batch is made while the server writes this one.
-    let writing: Promise<Counts> | undefined;
-    const settle = async () => {
-      if (!writing) return;
-      const written = await writing;
-      writing = undefined;
+    if (done.complete) {
+      for await (const _ of batches(mapping, reader, parents, {
+        from: reader.count,
+        rows: options.batchRows,
+      }));
+      return;
+    }
+    const crew = options.dryRun ? undefined : options.crew;
+    let parts: readonly Part[] = await partsOf(client, run.id, table);
+    if (parts.length === 0) {
+      parts = cut(mapping, reader, parents, crew);
+      await recordParts(client, run.id, table, parts);
+    }
+    const progress = await partProgressOf(client, run.id, table);
+    const left = parts.filter(({ n }) => !progress.get(n)?.complete);
+    const { batchRows, fence, dryRun, signal, pace } = options;
+    const onBatch = (written: Counts) => {
       for (const key of Object.keys(written) as (keyof Counts)[]) counts[key] += written[key];
-      options.onBatch?.(mapping.table, counts.read, reader.count);
+      options.onBatch?.(table, counts.read, reader.count);
     };
-    const from = done.complete ? reader.count : done.position;
-    const source: AsyncGenerator<Batch> = batches(mapping, reader, parents, {
-      from,
-      rows: options.batchRows,
-    });
-    try {
-      for await (const batch of source) {
-        if (done.complete) continue;
-        await settle();
-        options.signal?.throwIfAborted();
-        writing = writer.write(batch, ++n);
-        writing.catch(() => {});
-      }
-      await settle();
-    } finally {
-      await writing?.catch(() => {});
+    if (crew && left.length > 1) {
+      const tasks = left.map((part) => ({ part, done: progress.get(part.n), run, fence, batchRows }));
+      await crew.load(table, tasks, onBatch);
+      return;
+    }
+    for (const part of left) {
+      const how = { run, fence, batchRows, dryRun, signal, pace, onBatch };
+      await loadPart(client, mapping, reader, parents, part, progress.get(part.n), how);
     }
   } finally {
     await reader.close();

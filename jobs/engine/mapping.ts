@@ -1,6 +1,8 @@
 import type { LeftOut } from '../sources/left-out.ts';
 import type { Raw, SourceRecord } from '../sources/source.ts';
+import type { MakeLane } from './lane.ts';
 import type { PgType } from './pg-types.ts';
+import type { WrittenRow } from './written-row.ts';
 
 /** A deviation that a written rule allows: the value was kept or converted, and the row says so in `extra.$notes`. */
 export interface Note {
@@ -65,6 +67,11 @@ export interface Field {
   readonly notExported?: string | undefined;
   /** The value is the source's own, so both engines can compute over it; the kind of value. */
   readonly aggregate?: 'number' | 'text' | 'instant' | 'uuid' | undefined;
+  /**
+   * The short way for ordinary values of a typed store; absent: every row of the table goes the long way. It stands for
+   * the `convert` that it names: a field that is made from another and converts otherwise doesn't inherit it.
+   */
+  readonly lane?: { readonly of: Field['convert']; readonly make: MakeLane } | undefined;
   /** The hazards that this field's rule answers, by id; the rules are in docs/hazards.md. */
   readonly hazards?: readonly string[];
 }
@@ -117,8 +124,11 @@ export interface TableMapping {
     readonly by: (row: (column: string) => unknown) => string;
     readonly key: string;
   }[];
-  /** A rule that sees the records in order, from the first one on, made anew for each pass. It may throw `Reject`. */
-  readonly watch?: () => (value: (column: string) => unknown, scope: RowScope) => void;
+  /**
+   * A rule that sees the rows in order, from the first one on, made anew for each pass. It may throw `Reject`.
+   * `place` gives a column's place in the row.
+   */
+  readonly watch?: (place: (column: string) => number) => (row: WrittenRow, scope: RowScope) => void;
 }
 
 /** Key order, in terms of the source. */

@@ -50,12 +50,7 @@ export const int8: PgType<number | bigint> = {
 
 export const float8: PgType<number> = {
   sql: 'double precision',
-  write(out, value) {
-    out.reserve(12);
-    out.bytes.writeInt32BE(8, out.length);
-    out.bytes.writeDoubleBE(value, out.length + 4);
-    out.length += 12;
-  },
+  write: (out, value) => out.float64Field(value),
   show(field) {
     const value = field.readDoubleBE(0);
     return Object.is(value, -0) ? '-0' : String(value);

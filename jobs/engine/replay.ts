@@ -40,7 +40,7 @@ export async function replayTables(
     try {
       for await (const batch of batches(mapping, reader, parents, { rows: 10_000 })) {
         for (let i = 0; i < batch.starts.length; i++) {
-          const became = wanted.has(batch.locators[i]!) ? await writer.replay(batch, i) : undefined;
+          const became = wanted.has(batch.locator(i)) ? await writer.replay(batch, i) : undefined;
           if (became) {
             const of = stored.get(mapping.table) ?? { inserted: 0, updated: 0, unchanged: 0 };
             of[became]++;

@@ -1,14 +1,16 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
 import { type LeftOut, LeftOutMembers } from '../sources/left-out.ts';
-import type { Raw, SourceRecord } from '../sources/source.ts';
+import { CellKind, type Cells, type Raw, type SourceRecord } from '../sources/source.ts';
 import { CREDENTIAL_RULE, checkedText, storableJson } from './contracts.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import type { KeyOrder } from './key-order.ts';
+import type { Lane } from './lane.ts';
 import type { Field, Note, RowScope, TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 import { jsonb } from './pg-types.ts';
 import { Reject } from './reject.ts';
+import { WrittenRow } from './written-row.ts';
 
 /** Rule id under which a non-finite number in an unknown field is noted. */
 export const NON_FINITE_RULE = 'X4';
@@ -24,6 +26,8 @@ export class RowConverter {
   values: unknown[] = [];
   /** Notes of the last converted record. */
   notes: Note[] = [];
+  /** The last row that was written. */
+  readonly row: WrittenRow;
 
   readonly #fields: readonly Field[];
   readonly #known: ReadonlySet<string>;
@@ -43,6 +47,7 @@ export class RowConverter {
     this.#fields = [...keys, ...mapping.fields.filter((field) => !mapping.key.includes(field.column))];
     this.columns = [...this.#fields.map((field) => field.column), mapping.extra];
     this.types = [...this.#fields.map((field) => field.type), jsonb];
+    this.row = new WrittenRow(this.columns.length);
     this.keyOrder = keys.map((field) => field.type.order!);
     this.leftOut = new LeftOutMembers(mapping.leftOut);
     // `$…` says something about a record; a member of that name is another thing.
@@ -79,9 +84,11 @@ export class RowConverter {
     try {
       const { defect } = record;
       if (defect) throw new Reject(defect.code, defect.field, defect.detail);
+      this.row.out = out;
       out.int16(this.columns.length);
       for (let i = 0; i < this.#fields.length; i++) {
         const field = this.#fields[i]!;
+        this.row.starts[i] = out.length;
         const value = field.convert(
           field.from === undefined ? undefined : record.get(field.from),
           this.#scope,
@@ -101,6 +108,40 @@ export class RowConverter {
       out.truncate(start);
       throw error;
     }
+  }
+
+  /**
+   * The short way for the rows of a table with these columns; undefined where a field has none.
+   *
+   * @returns a function that appends the row of some cells to `out`, or answers false and leaves `out` as it was: then
+   *   the record has to be converted
+   */
+  lanes(columns: readonly string[]): ((cells: Cells, out: CopyBuffer) => boolean) | undefined {
+    const unknown = columns.filter((name) => !this.#known.has(name) && !this.#elsewhere.has(name));
+    // A null in the key has a reason.
+    if (this.#fields.some(({ nullable }, i) => nullable && i < this.keyOrder.length)) return undefined;
+    const lanes: Lane[] = [];
+    for (const { lane, convert, missing } of this.#fields) {
+      if (lane?.of !== convert || missing !== undefined) return undefined;
+      lanes.push(lane.make((column) => columns.indexOf(column)));
+    }
+    const others = unknown.map((name) => columns.indexOf(name));
+    const { row } = this;
+    const { starts } = row;
+    return (cells, out) => {
+      const start = out.length;
+      for (const other of others) if (cells.kinds[other] !== CellKind.null) return false;
+      row.out = out;
+      out.int16(starts.length);
+      for (let i = 0; i < lanes.length; i++) {
+        starts[i] = out.length;
+        if (lanes[i]!(cells, out)) continue;
+        out.truncate(start);
+        return false;
+      }
+      out.null();
+      return true;
+    };
   }
 
   /** Unknown fields, explicit nulls, fields that have a default and were missing, and notes; null when there are none. */

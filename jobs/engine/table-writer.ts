@@ -67,16 +67,16 @@ export class TableWriter {
   }
 
   /** Writes a batch and its checkpoint. @returns what became of its records */
-  async write(batch: Batch, n: number): Promise<Counts> {
+  async write(batch: Batch, n: number, part = 0): Promise<Counts> {
     if (this.options.run.mode === 'append') {
       try {
-        return await this.#transaction(batch, n, () => this.#append(batch));
+        return await this.#transaction(batch, { n, part }, () => this.#append(batch));
       } catch (error) {
         if (!(error instanceof BatchRefused)) throw error;
         // The slower way finds out which row it is.
       }
     }
-    return this.#transaction(batch, n, () => this.#merge(batch));
+    return this.#transaction(batch, { n, part }, () => this.#merge(batch));
   }
 
   /** Tries row `i` again, which is in quarantine. @returns what it became; undefined when the table still refuses it */
@@ -92,13 +92,17 @@ export class TableWriter {
            where run_id = $1 and table_name = $2 and locator = $3 and replayed_at is null returning batch)
          update migration.batch set quarantined = quarantined - 1, ${became} = ${became} + 1
          from replayed where run_id = $1 and table_name = $2 and n = replayed.batch`,
-        [options.run.id, this.name, batch.locators[i]],
+        [options.run.id, this.name, batch.locator(i)],
       );
       return became;
     });
   }
 
-  async #transaction(batch: Batch, n: number, rows: () => Promise<Written>): Promise<Counts> {
+  async #transaction(
+    batch: Batch,
+    number: { readonly n: number; readonly part: number },
+    rows: () => Promise<Written>,
+  ): Promise<Counts> {
     return this.#atomically(async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
       const rejected = [...batch.rejected, ...written.refused];
@@ -110,7 +114,7 @@ export class TableWriter {
         merged: batch.merged.length,
         quarantined: rejected.length,
       };
-      await recordBatch(this.client, this.options.run, this.name, n, batch, counts, rejected);
+      await recordBatch(this.client, this.options.run, this.name, number, batch, counts, rejected);
       return counts;
     });
   }
@@ -205,7 +209,7 @@ async function isPartitioned(client: pg.Client, table: string): Promise<boolean>
 function rowOf(batch: Batch, i: number): Batch {
   const rows = new CopyBuffer();
   rows.raw(batch.rows.bytes.subarray(batch.starts[i]!, batch.starts[i + 1] ?? batch.rows.length));
-  return { ...batch, rows, starts: [0], locators: [batch.locators[i]!], payload: () => batch.payload(i) };
+  return { ...batch, rows, starts: [0], locator: () => batch.locator(i), payload: () => batch.payload(i) };
 }
 
 function isRefusal(error: unknown): error is pg.DatabaseError {
@@ -215,7 +219,7 @@ function isRefusal(error: unknown): error is pg.DatabaseError {
 /** The constraint's name is the reason; where there is none, the SQLSTATE. */
 function refusal(batch: Batch, i: number, error: pg.DatabaseError): Rejected {
   return {
-    locator: batch.locators[i]!,
+    locator: batch.locator(i),
     code: error.constraint ?? `SQLSTATE_${error.code}`,
     field: error.column ?? '',
     detail: error.detail ?? error.message,

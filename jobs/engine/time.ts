@@ -45,32 +45,47 @@ const Z = 90;
  * `YYYY-MM-DD HH:MM:SS[.f{1,6}]` read as UTC, from bytes because this is the hottest contract.
  * @returns microseconds since 2000-01-01T00:00:00Z, or undefined when the text is anything else
  */
-export function parseNaiveTimestamp(bytes: Uint8Array): number | bigint | undefined {
-  return parseUtc(bytes, bytes.length, BLANK);
+export function parseNaiveTimestamp(
+  bytes: Uint8Array,
+  start = 0,
+  size = bytes.length - start,
+): number | bigint | undefined {
+  return parseUtc(bytes, start, size, BLANK);
 }
 
 /** `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; see `parseNaiveTimestamp`. */
 export function parseZuluTimestamp(bytes: Uint8Array): number | bigint | undefined {
-  return bytes[bytes.length - 1] === Z ? parseUtc(bytes, bytes.length - 1, T) : undefined;
+  return bytes[bytes.length - 1] === Z ? parseUtc(bytes, 0, bytes.length - 1, T) : undefined;
 }
 
-/** @param size bytes that count  @param separator what stands between day and time */
-function parseUtc(bytes: Uint8Array, size: number, separator: number): number | bigint | undefined {
+/** @param separator what stands between day and time */
+function parseUtc(
+  bytes: Uint8Array,
+  start: number,
+  size: number,
+  separator: number,
+): number | bigint | undefined {
   if (size !== 19 && (size < 21 || size > 26)) return undefined;
-  if (bytes[4] !== 45 || bytes[7] !== 45 || bytes[10] !== separator || bytes[13] !== 58 || bytes[16] !== 58) {
+  if (
+    bytes[start + 4] !== 45 ||
+    bytes[start + 7] !== 45 ||
+    bytes[start + 10] !== separator ||
+    bytes[start + 13] !== 58 ||
+    bytes[start + 16] !== 58
+  ) {
     return undefined;
   }
-  const days = dayNumber(digits(bytes, 0, 4), digits(bytes, 5, 2), digits(bytes, 8, 2));
-  const hour = digits(bytes, 11, 2);
-  const minute = digits(bytes, 14, 2);
-  const second = digits(bytes, 17, 2);
+  const days = dayNumber(digits(bytes, start, 4), digits(bytes, start + 5, 2), digits(bytes, start + 8, 2));
+  const hour = digits(bytes, start + 11, 2);
+  const minute = digits(bytes, start + 14, 2);
+  const second = digits(bytes, start + 17, 2);
   if (days === undefined || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
     return undefined;
   }
   let fraction = 0;
   if (size > 19) {
-    if (bytes[19] !== 46) return undefined;
-    fraction = digits(bytes, 20, size - 20);
+    if (bytes[start + 19] !== 46) return undefined;
+    fraction = digits(bytes, start + 20, size - 20);
     if (fraction < 0) return undefined;
     fraction *= 10 ** (26 - size);
   }

@@ -35,6 +35,46 @@ export interface EntityReader {
 /** A reader whose records come in key order, so that duplicates stand together; it knows how many there are. */
 export interface OrderedReader extends EntityReader {
   readonly count: number;
+  /** The columns of a typed store, whose rows can be copied cell by cell. */
+  readonly columns?: readonly string[];
+  /** The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`. */
+  cells?(from: number): Iterable<CellCursor>;
+  /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
+  cuts?(): readonly Cut[];
+  /** A row of `cells` by its `rowid`. */
+  find?(rowid: number): SourceRecord;
+}
+
+/** SQLite's fundamental datatypes, by the numbers that its C interface gives them. */
+export const CellKind = { integer: 1, real: 2, text: 3, blob: 4, null: 5 } as const;
+
+export interface Cut {
+  /** Position of the first record behind it. */
+  readonly at: number;
+  /** What that record's key begins with, as it is stored: one value for each of the first columns. */
+  readonly key: readonly string[];
+}
+
+/** One row of a typed store where it lies, without a JavaScript object a value; valid until its cursor steps. */
+export interface Cells {
+  /** Where the texts are. */
+  readonly bytes: Buffer;
+  /** Of each column, its {@link CellKind}. */
+  readonly kinds: Uint8Array;
+  /** Of an integer or real, its value; an integer beyond 2^53 has lost digits. */
+  readonly numbers: Float64Array;
+  /** Of a text or blob, where it begins in `bytes`, and its length. */
+  readonly starts: Uint32Array;
+  readonly sizes: Uint32Array;
+}
+
+export interface CellCursor {
+  readonly row: Cells;
+  readonly rowid: number;
+  /** Steps to the next row. False: there is none. */
+  next(): boolean;
+  /** The row as a record, to keep. */
+  record(): SourceRecord;
 }
 
 /** Where an unordered source finds a record again. */

@@ -1,15 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
-import type { SourceOrder, TableMapping } from '../engine/mapping.ts';
+import type { Field, SourceOrder, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
-import type { OrderedReader, Raw, SourceRecord } from './source.ts';
-import { stretchesOf } from './sqlite-order.ts';
+import {
+  type CellCursor,
+  CellKind,
+  type Cells,
+  type Cut,
+  type OrderedReader,
+  type Raw,
+  type SourceRecord,
+} from './source.ts';
+import { type Stretch, stretchesOf } from './sqlite-order.ts';
+import { memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
 const BLOCK = 1000;
-
-/** Texts come packed into one blob: an object a text is what costs most in reading. */
-type Row = [rowid: bigint, packed: Buffer, ...values: (Buffer | number | bigint | null)[]];
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
@@ -21,6 +27,7 @@ export function readOnlyUri(file: string): string {
 /** A snapshot's SQLite file, opened read-only. Never open a living store: even reading can change it. */
 export class SqliteStore {
   readonly #db: Database.Database;
+  readonly #engine: WasmDatabase;
 
   constructor(readonly file: string) {
     try {
@@ -30,6 +37,7 @@ export class SqliteStore {
       const [encoding] = this.query('pragma encoding')[0]!;
       // Texts are read as the bytes that are stored.
       if (encoding !== 'UTF-8') throw new Error(`its encoding is ${encoding}; only UTF-8 can be read`);
+      this.#engine = new WasmDatabase(file);
     } catch (error) {
       throw new CutoverError(
         'source',
@@ -43,6 +51,7 @@ export class SqliteStore {
   }
 
   close(): void {
+    this.#engine.close();
     this.#db.close();
   }
 
@@ -73,7 +82,7 @@ export class SqliteStore {
   }
 
   reader(mapping: TableMapping): SqliteReader {
-    return new SqliteReader(this.#db, this.file, mapping, this.tables().get(mapping.entity));
+    return new SqliteReader(this.#db, this.#engine, this.file, mapping, this.tables().get(mapping.entity));
   }
 }
 
@@ -82,24 +91,26 @@ const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;
 /**
  * The rows of one table in key order.
  *
- * Text is read as bytes: the driver cuts a text at a NUL and ends the process at invalid UTF-8. A value of another
- * storage class than its contract expects (SQLite lets any column hold anything) makes the record defective.
+ * A value of another storage class than its contract expects (SQLite lets any column hold anything) makes the record
+ * defective.
  */
 export class SqliteReader implements OrderedReader {
   readonly entity: string;
   readonly count: number;
   readonly missingIsNotNull = false;
+  /** Columns that are read. */
+  readonly columns: readonly string[];
   /** Columns that the mapping does not know. */
   readonly unknown: readonly string[];
   readonly #select: string;
   readonly #order: SourceOrder;
-  readonly #columns: string[];
-  readonly #texts: string[];
-  readonly #numbers: string[];
   readonly #shape: Shape;
+  #byRowid: Cursor | undefined;
+  #cut: readonly Stretch[] | undefined;
 
   constructor(
-    private readonly db: Database.Database,
+    db: Database.Database,
+    private readonly engine: WasmDatabase,
     file: string,
     mapping: TableMapping,
     columns: string[] | undefined,
@@ -124,33 +135,15 @@ export class SqliteReader implements OrderedReader {
         );
       }
     }
-    this.#columns = columns.filter((name) => !(name in (mapping.leftOut ?? {})));
-    this.unknown = this.#columns.filter((name) => !known.has(name));
-    // What is read as text, and what as the value that it is; each column's storage class is checked by the engine.
-    const textual = (name: string) => ['text', 'json'].includes(known.get(name)?.stored ?? '');
-    this.#texts = this.#columns.filter(textual);
-    this.#numbers = this.#columns.filter((name) => !textual(name));
-    const anomalies = this.#columns.flatMap((name, i) => {
-      const stored = known.get(name)?.stored;
-      if (stored === 'text') return `((typeof(${quote(name)}) not in ('text', 'null')) << ${i})`;
-      if (stored === 'number') return `((typeof(${quote(name)}) not in ('integer', 'real', 'null')) << ${i})`;
-      return [];
-    });
-    const lengths = [
-      anomalies.join(' | ') || '0',
-      ...this.#texts.map((name) => `octet_length(${quote(name)})`),
-    ];
-    const contents = this.#texts.map(quote);
-    const packed = `cast(concat(${[...lengths.flatMap((length) => [length, "':'"]), ...contents].join(', ')}) as blob)`;
-    const values = this.#numbers.map(
-      (name) => `iif(typeof(${quote(name)}) = 'text', cast(${quote(name)} as blob), ${quote(name)})`,
-    );
+    this.columns = columns.filter((name) => !(name in (mapping.leftOut ?? {})));
+    this.unknown = this.columns.filter((name) => !known.has(name));
     this.#order = mapping.order ?? { by: [] };
-    this.#select = `select ${['rowid', packed, ...values].join(', ')} from ${quote(mapping.entity)}`;
+    this.#select = `select ${['rowid', ...this.columns.map(quote)].join(', ')} from ${quote(mapping.entity)}`;
     this.#shape = {
-      columns: this.#columns,
-      texts: indexed(this.#texts, 0),
-      numbers: indexed(this.#numbers, 2),
+      entity: mapping.entity,
+      columns: this.columns,
+      places: new Map(this.columns.map((name, i) => [name, i])),
+      stored: this.columns.map((name) => known.get(name)?.stored),
     };
     const [count] = db
       .prepare(`select count(*) from ${quote(mapping.entity)}`)
@@ -159,24 +152,16 @@ export class SqliteReader implements OrderedReader {
     this.count = count;
   }
 
+  get #stretches(): readonly Stretch[] {
+    this.#cut ??= stretchesOf(this.engine, this.entity, this.#order, this.count);
+    return this.#cut;
+  }
+
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
-    const by = this.#order.by.map((each) => (typeof each === 'string' ? quote(each) : each.sql));
-    const order = [...by, 'rowid'].join(', ');
-    let skip = from;
     let block: SourceRecord[] = [];
-    for (const { where, values, count } of stretchesOf(this.db, this.entity, this.#order, this.count)) {
-      if (skip >= count) {
-        skip -= count;
-        continue;
-      }
-      const statement = this.db
-        .prepare(`${this.#select} where ${where} order by ${order} limit -1 offset ${skip}`)
-        .raw(true)
-        .safeIntegers(true);
-      skip = 0;
-      // As one array: the driver takes a Buffer that comes alone for named parameters, and dies.
-      for (const row of statement.iterate([...values]) as IterableIterator<Row>) {
-        block.push(new SqliteRecord(this.entity, row, this.#shape));
+    for (const cursor of this.#cursors(from)) {
+      while (cursor.next()) {
+        block.push(cursor.record());
         if (block.length === BLOCK) {
           yield block;
           block = [];
@@ -186,82 +171,151 @@ export class SqliteReader implements OrderedReader {
     if (block.length > 0) yield block;
   }
 
+  *cells(from: number): Generator<CellCursor> {
+    yield* this.#cursors(from);
+  }
+
+  cuts(): Cut[] {
+    const cuts: Cut[] = [];
+    let at = 0;
+    for (const { key, count } of this.#stretches) {
+      if (at > 0 && key !== undefined) cuts.push({ at, key });
+      at += count;
+    }
+    return cuts;
+  }
+
+  /** The record with this rowid. */
+  find(rowid: number): SourceRecord {
+    this.#byRowid ??= new Cursor(this.engine.prepare(`${this.#select} where rowid = ?`), this.#shape);
+    const cursor = this.#byRowid;
+    cursor.statement.reset();
+    cursor.statement.bindInteger(1, BigInt(rowid));
+    cursor.next();
+    return cursor.record();
+  }
+
+  /** A cursor for each stretch of the table, one behind the other in key order. */
+  *#cursors(from: number): Generator<Cursor> {
+    const by = this.#order.by.map((each) => (typeof each === 'string' ? quote(each) : each.sql));
+    const order = [...by, 'rowid'].join(', ');
+    let skip = from;
+    for (const { where, values, count } of this.#stretches) {
+      if (skip >= count) {
+        skip -= count;
+        continue;
+      }
+      const statement = this.engine.prepare(
+        `${this.#select} where ${where} order by ${order} limit -1 offset ${skip}`,
+      );
+      try {
+        for (const [i, value] of values.entries()) statement.bindBlob(i + 1, value);
+        skip = 0;
+        yield new Cursor(statement, this.#shape);
+      } finally {
+        statement.close();
+      }
+    }
+  }
+
   /** The store, which other readers share, is closed by its owner. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#byRowid?.statement.close();
+    this.#byRowid = undefined;
+  }
 }
 
-/** Where a record finds its columns. */
+/** What the rows of a table have in common. */
 interface Shape {
+  readonly entity: string;
   readonly columns: readonly string[];
-  /** Place among the packed texts. */
-  readonly texts: ReadonlyMap<string, number>;
-  /** Place in the row. */
-  readonly numbers: ReadonlyMap<string, number>;
+  readonly places: ReadonlyMap<string, number>;
+  /** How the contract of each column expects it; undefined for a column that the mapping doesn't know. */
+  readonly stored: readonly (Field['stored'] | undefined)[];
 }
 
-const indexed = (names: readonly string[], from: number) => new Map(names.map((name, i) => [name, i + from]));
-
-const COLON = 58;
-const ZERO = 48;
-
-class SqliteRecord implements SourceRecord {
-  /** Bit i: column i holds another storage class than its contract expects. */
-  #anomalies = 0;
-  /** Start and end of each text; start -1 for null. */
-  #bounds: number[] | undefined;
+/** The rows that a statement yields, whose first column is the rowid. */
+class Cursor implements CellCursor, Cells {
+  rowid = 0;
+  bytes = memory();
+  readonly kinds: Uint8Array;
+  readonly numbers: Float64Array;
+  readonly starts: Uint32Array;
+  readonly sizes: Uint32Array;
 
   constructor(
-    private readonly entity: string,
-    private readonly row: Row,
+    readonly statement: WasmStatement,
     private readonly shape: Shape,
+  ) {
+    const { length } = shape.columns;
+    this.kinds = new Uint8Array(length);
+    this.numbers = new Float64Array(length);
+    this.starts = new Uint32Array(length);
+    this.sizes = new Uint32Array(length);
+  }
+
+  get row(): Cells {
+    return this;
+  }
+
+  next(): boolean {
+    const { statement, kinds } = this;
+    if (!statement.step()) return false;
+    this.rowid = statement.double(0);
+    for (let i = 0; i < kinds.length; i++) {
+      const kind = statement.kind(i + 1);
+      kinds[i] = kind;
+      if (kind <= CellKind.real) this.numbers[i] = statement.double(i + 1);
+      else if (kind !== CellKind.null) {
+        this.starts[i] = statement.start(i + 1);
+        this.sizes[i] = statement.size(i + 1);
+      }
+    }
+    this.bytes = memory();
+    return true;
+  }
+
+  record(): SourceRecord {
+    const { columns, stored } = this.shape;
+    let defect: SourceRecord['defect'];
+    const values = columns.map((field, i): Raw => {
+      const kind = this.kinds[i]!;
+      if (kind === CellKind.null) return null;
+      const expected = stored[i];
+      const isNumber = kind <= CellKind.real;
+      // A number in the place of a text or document counts as its text.
+      const value =
+        isNumber && expected !== 'text' && expected !== 'json' ? this.#number(i) : this.statement.copy(i + 1);
+      if (expected === 'text' ? kind !== CellKind.text : expected === 'number' && !isNumber) {
+        const found = Buffer.isBuffer(value) ? `${value.length} bytes of text or blob` : typeof value;
+        defect ??= { code: 'WRONG_STORAGE_CLASS', field, detail: `the column holds ${found}` };
+      }
+      return value;
+    });
+    return new SqliteRecord(this.shape, this.statement.integer(0), values, defect);
+  }
+
+  #number(column: number): number | bigint {
+    return this.kinds[column] === CellKind.real ? this.numbers[column]! : this.statement.integer(column + 1);
+  }
+}
+
+/** A row that was copied out of SQLite's memory. */
+class SqliteRecord implements SourceRecord {
+  constructor(
+    private readonly shape: Shape,
+    private readonly rowid: bigint,
+    private readonly values: readonly Raw[],
+    readonly defect: SourceRecord['defect'],
   ) {}
 
   get locator(): string {
-    return `${this.entity} rowid ${this.row[0]}`;
-  }
-
-  get defect(): SourceRecord['defect'] {
-    this.#unpack();
-    if (this.#anomalies === 0) return undefined;
-    const field = this.shape.columns.find((_, i) => Math.floor(this.#anomalies / 2 ** i) % 2 === 1)!;
-    const value = this.get(field);
-    const found = Buffer.isBuffer(value) ? `${value.length} bytes of text or blob` : typeof value;
-    return { code: 'WRONG_STORAGE_CLASS', field, detail: `the column holds ${found}` };
+    return rowLocator(this.shape.entity, this.rowid);
   }
 
   get(field: string): Raw {
-    const text = this.shape.texts.get(field);
-    if (text === undefined) {
-      const at = this.shape.numbers.get(field);
-      return at === undefined ? undefined : this.row[at];
-    }
-    const bounds = this.#unpack();
-    const start = bounds[2 * text]!;
-    return start < 0 ? null : this.row[1].subarray(start, bounds[2 * text + 1]);
-  }
-
-  /** Reads the head of the packed texts: `anomalies:length:length:…:`, an empty length for null. */
-  #unpack(): number[] {
-    if (this.#bounds) return this.#bounds;
-    const packed = this.row[1];
-    const bounds: number[] = [];
-    let at = 0;
-    for (let i = -1; i < this.shape.texts.size; i++) {
-      let value = 0;
-      const begin = at;
-      for (let digit = packed[at]!; digit !== COLON; digit = packed[++at]!) value = value * 10 + digit - ZERO;
-      if (i < 0) this.#anomalies = value;
-      else bounds.push(at === begin ? -1 : 0, value);
-      at++;
-    }
-    for (let i = 0; i < bounds.length; i += 2) {
-      if (bounds[i]! < 0) continue;
-      bounds[i] = at;
-      at += bounds[i + 1]!;
-      bounds[i + 1] = at;
-    }
-    this.#bounds = bounds;
-    return bounds;
+    const place = this.shape.places.get(field);
+    return place === undefined ? undefined : this.values[place];
   }
 
   fields(): Iterable<string> {
@@ -269,8 +323,13 @@ class SqliteRecord implements SourceRecord {
   }
 
   payload(): string {
-    return `{${this.shape.columns.map((name) => `${JSON.stringify(name)}:${rawJson(this.get(name))}`).join(',')}}`;
+    return `{${this.shape.columns.map((name, i) => `${JSON.stringify(name)}:${rawJson(this.values[i])}`).join(',')}}`;
   }
+}
+
+/** Where a person finds a row. */
+function rowLocator(entity: string, rowid: number | bigint): string {
+  return `${entity} rowid ${rowid}`;
 }
 
 /** A stored value as JSON: bytes that are not UTF-8 as `{"$hex": …}`, infinities as `{"$real": …}`. */

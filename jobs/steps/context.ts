@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type pg from 'pg';
+import { Crew } from '../crew/crew.ts';
 import { connect, type RoleKind, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
+import { Pace, type PaceOptions } from '../engine/pace.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
@@ -23,6 +25,12 @@ export interface StepContext {
   readonly sources: SourceOptions;
   /** Rows a batch. */
   readonly batchRows: number;
+  /** Threads that a large table's parts go to. */
+  readonly threads: number;
+  /** Rows that a part has at least: below, another thread costs more than it brings. */
+  readonly partRows: number;
+  /** How gentle to be to servers that are shared with others. */
+  readonly pace?: PaceOptions | undefined;
   /** How many quarantined records are tolerated. */
   readonly budget: number;
   /** Do everything, commit nothing. */
@@ -68,7 +76,11 @@ export function connectAs(context: StepContext, kind: RoleKind): ReturnType<type
 
 /** Settings of a session that writes legacy rows: triggers leave their stamps alone, and what the system needs itself. */
 export async function prepareLoading(client: pg.Client, system: SystemMapping): Promise<void> {
-  await setForSession(client, { 'cutover.loading': 'on', ...system.loadSettings });
+  await setForSession(client, loadSettings(system));
+}
+
+export function loadSettings(system: SystemMapping): Readonly<Record<string, string>> {
+  return { 'cutover.loading': 'on', ...system.loadSettings };
 }
 
 export async function setForSession(
@@ -94,8 +106,7 @@ export async function withStore<T>(
   snapshot: Snapshot,
   use: (store: OpenStore) => Promise<T>,
 ): Promise<T> {
-  const scratch = join(context.home, 'scratch', `${context.system.name}-${process.pid}`);
-  const store = await openStore(context.system, snapshot, scratch);
+  const store = await openStore(context.system, snapshot, scratchFolder(context.home, context.system));
   try {
     return await use(store);
   } finally {
@@ -126,6 +137,35 @@ export function checkBudget(context: StepContext): void {
     `Look at them in migration.quarantine of database ${context.system.database}; accept them with --quarantine-budget ${context.system.name}=${quarantined}.`,
   );
 }
+
+/** The pace of what one thread does by itself. */
+export function paceOf({ pace = {}, log, system }: StepContext): Pace {
+  return new Pace(pace, (until) => log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`));
+}
+
+/** Threads for the large tables of a snapshot. `end` them. */
+export function crewOf(
+  context: StepContext,
+  kind: RoleKind,
+  snapshot: Snapshot,
+  settings: Readonly<Record<string, string>> = {},
+): Crew {
+  const { home, system } = context;
+  const rate = context.pace?.maxRowsPerSecond;
+  const site = {
+    system: system.name,
+    snapshot,
+    scratch: scratchFolder(home, system),
+    url: databaseUrl(context, kind),
+    name: `cutover ${system.name}`,
+    settings,
+    pace: { ...context.pace, maxRowsPerSecond: rate && rate / context.threads },
+  };
+  return new Crew(context.threads, context.partRows, site, context.signal);
+}
+
+const scratchFolder = (home: string, system: SystemMapping) =>
+  join(home, 'scratch', `${system.name}-${process.pid}`);
 
 export function mib(bytes: number): string {
   return `${(bytes / (1 << 20)).toFixed(1)} MiB`;

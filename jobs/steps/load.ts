@@ -7,8 +7,11 @@ import {
   asRole,
   checkBudget,
   connectAs,
+  crewOf,
   databaseUrl,
   identityOf,
+  loadSettings,
+  paceOf,
   prepareLoading,
   type StepContext,
   withCurrentStore,
@@ -26,7 +29,10 @@ export async function load(context: StepContext): Promise<void> {
         if (await isCutOver(context, client)) return;
         await prepareLoading(client, system);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
+        const crew = crewOf(context, 'migrator', snapshot, loadSettings(system));
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
+          crew,
+          pace: paceOf(context),
           identity,
           fence,
           batchRows,
@@ -34,7 +40,7 @@ export async function load(context: StepContext): Promise<void> {
           again: context.reload,
           signal,
           onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
-        });
+        }).finally(() => crew.end());
         for (const [table, counts] of tables) {
           Object.assign(tableReport(report, table), {
             ...counts,

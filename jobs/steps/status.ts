@@ -22,8 +22,7 @@ export async function status(context: StepContext): Promise<void> {
         table[name] = Number(row[name]);
       }
       table.source = table.read;
-      if (!row.complete)
-        report.remarks.push(`${row.table_name} is not complete: ${row.position} records so far`);
+      if (!row.complete) report.remarks.push(`${row.table_name} is not complete: ${row.read} records so far`);
     }
     const { rows: target } = await client.query<{
       holder: string | null;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Compared, Crew } from '../crew/crew.ts';
 import { ident, placeOf, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { type CheckResult, compareAggregates, compareChecks } from '../engine/aggregates.ts';
 import { compareTable, type Divergence } from '../engine/compare.ts';
@@ -11,15 +12,29 @@ import {
   notesOf,
   type Progress,
   progressOf,
+  quarantinedIn,
   reasonsOf,
   removalsOf,
 } from '../engine/ledger.ts';
+import type { TableMapping } from '../engine/mapping.ts';
+import { Pace } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
+import { cut } from '../engine/parts.ts';
 import type { OpenStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
 import { readTwice } from '../sources/second-reader.ts';
-import { asRole, checkBudget, connectAs, identityOf, type StepContext, withCurrentStore } from './context.ts';
+import type { OrderedReader } from '../sources/source.ts';
+import {
+  asRole,
+  checkBudget,
+  connectAs,
+  crewOf,
+  identityOf,
+  paceOf,
+  type StepContext,
+  withCurrentStore,
+} from './context.ts';
 import { isCutOver } from './final.ts';
 
 /** So many divergences are listed; all are counted. */
@@ -36,6 +51,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
   const { system, report } = context;
   const startedAt = new Date();
   const divergences: Divergence[] = [];
+  await paceOf(context).pass(0, context.signal);
   const guard = await connectAs(context, 'verifier');
   try {
     await shareTarget(guard);
@@ -62,47 +78,55 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
         const reasons = await reasonsOf(client, run.id);
         const notes = await notesOf(client, run.id);
         const parents = new Parents();
+        const exported = await client.query<{ view: string }>('select pg_export_snapshot() as view');
+        const view = exported.rows[0]!.view;
+        const crew = crewOf(context, 'verifier', snapshot);
+        const pace = new Pace({ maxRowsPerSecond: context.pace?.maxRowsPerSecond });
         let rows = 0;
-        for (const mapping of system.tables) {
-          const reader = await store.reader(mapping, parents);
-          try {
-            const quarantined = await locators(client, run.id, mapping.table);
-            const compared = await compareTable(
-              client,
-              mapping,
-              reader,
-              parents,
-              quarantined,
-              (divergence) => {
-                if (divergences.length < LISTED) divergences.push(divergence);
-              },
-            );
-            rows += compared.rows;
-            const table = tableReport(report, mapping.table);
-            if (table.read === 0) {
-              const {
-                read,
-                inserted,
-                updated,
-                unchanged,
-                merged,
-                quarantined: q,
-              } = progress.get(mapping.table)!;
-              Object.assign(table, {
-                read,
-                unchanged: inserted + updated + unchanged,
-                merged,
-                quarantined: q,
-              });
+        try {
+          for (const mapping of system.tables) {
+            const reader = await store.reader(mapping, parents);
+            try {
+              const compared = await compareInParts(
+                crew,
+                view,
+                client,
+                run.id,
+                mapping,
+                reader,
+                parents,
+                pace,
+              );
+              divergences.push(...compared.divergences.slice(0, LISTED - divergences.length));
+              rows += compared.rows;
+              const table = tableReport(report, mapping.table);
+              if (table.read === 0) {
+                const {
+                  read,
+                  inserted,
+                  updated,
+                  unchanged,
+                  merged,
+                  quarantined: q,
+                } = progress.get(mapping.table)!;
+                Object.assign(table, {
+                  read,
+                  unchanged: inserted + updated + unchanged,
+                  merged,
+                  quarantined: q,
+                });
+              }
+              table.source = reader.count;
+              table.compared = compared.fields;
+              table.differences = compared.differences;
+              table.reasons = reasons.get(mapping.table) ?? {};
+              table.notes = notes.get(mapping.table) ?? {};
+            } finally {
+              await reader.close();
             }
-            table.source = reader.count;
-            table.compared = compared.fields;
-            table.differences = compared.differences;
-            table.reasons = reasons.get(mapping.table) ?? {};
-            table.notes = notes.get(mapping.table) ?? {};
-          } finally {
-            await reader.close();
           }
+        } finally {
+          await crew.end();
         }
         report.compared = { snapshot: identity.snapshot, code: identity.code, rows };
         report.checks = [
@@ -129,12 +153,40 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
   return divergences;
 }
 
-async function locators(client: pg.Client, runId: string, table: string): Promise<Set<string>> {
-  const { rows } = await client.query<{ locator: string }>(
-    'select locator from migration.quarantine where run_id = $1 and table_name = $2 and replayed_at is null',
-    [runId, table],
-  );
-  return new Set(rows.map((row) => row.locator));
+/** Compares a table, a large one part by part side by side. @param view the transaction's own snapshot of the database */
+async function compareInParts(
+  crew: Crew,
+  view: string,
+  client: pg.Client,
+  runId: string,
+  mapping: TableMapping,
+  reader: OrderedReader,
+  parents: Parents,
+  pace: Pace,
+): Promise<Compared> {
+  const parts = cut(mapping, reader, parents, crew);
+  const table = mapping.table;
+  if (parts.length > 1) {
+    const tasks = parts.map(({ from, to, key }, i) => ({
+      ...{ table, runId, view, listed: LISTED },
+      range: { from, to, first: key, before: parts[i + 1]?.key },
+    }));
+    const found = await crew.compare(tasks);
+    const sum = (of: (each: Compared) => number) => found.reduce((total, each) => total + of(each), 0);
+    return {
+      rows: sum(({ rows }) => rows),
+      fields: sum(({ fields }) => fields),
+      differences: sum(({ differences }) => differences),
+      divergences: found.flatMap((each) => each.divergences).slice(0, LISTED),
+    };
+  }
+  const divergences: Divergence[] = [];
+  const quarantined = await quarantinedIn(client, runId, table);
+  const keep = (divergence: Divergence) => {
+    if (divergences.length < LISTED) divergences.push(divergence);
+  };
+  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, { pace });
+  return { ...found, divergences };
 }
 
 async function checksOf(

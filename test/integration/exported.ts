@@ -38,6 +38,8 @@ export async function exported(platform: Platform, home: string, name: string): 
     secrets,
     sources: { folders: [], stores: new Map() },
     batchRows: 10_000,
+    threads: 1,
+    partRows: 1,
     budget: 0,
     dryRun: false,
     out,

@@ -92,6 +92,8 @@ export interface Here {
   readonly databases?: ReadonlyMap<string, string>;
   readonly budget?: number;
   readonly batchRows?: number;
+  readonly threads?: number;
+  readonly partRows?: number;
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -113,6 +115,8 @@ export async function run(platform: Platform, home: string, here: Here): Promise
       ...(here.databases && { databases: here.databases }),
     },
     batchRows: here.batchRows ?? 10_000,
+    threads: here.threads ?? 1,
+    partRows: here.partRows ?? 50_000,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,
     signal: here.signal,
@@ -185,7 +189,7 @@ export async function emptyTarget(platform: Platform, system: SystemMapping): Pr
     for (const { table } of system.tables.toReversed()) {
       await client.query(`delete from public.${pg.escapeIdentifier(table)}`);
     }
-    await client.query(`truncate migration.run, migration.batch, migration.quarantine, migration.merged,
+    await client.query(`truncate migration.run, migration.part, migration.batch, migration.quarantine, migration.merged,
       migration.removed, migration.removal, migration.verification, migration.divergence restart identity`);
   });
 }

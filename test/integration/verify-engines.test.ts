@@ -20,6 +20,8 @@ async function runWith(system: SystemMapping): Promise<SystemReport> {
     secrets,
     sources: { folders: [LEGACY], stores: new Map() },
     batchRows: 10_000,
+    threads: 1,
+    partRows: 1,
     budget: BUDGET,
     dryRun: false,
     log: () => {},

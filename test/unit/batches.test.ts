@@ -21,7 +21,7 @@ function plain(batch: Batch) {
     ]),
     bytes: batch.rows.from(0).toString('hex'),
     starts: batch.starts,
-    locators: batch.locators,
+    locators: batch.starts.map((_, i) => batch.locator(i)),
     payloads: batch.starts.map((_, i) => batch.payload(i)),
     rejected: batch.rejected,
     merged: batch.merged,
@@ -346,12 +346,13 @@ describe('going on at a position', () => {
   /** Refuses a record that repeats the value of the last one whose id is less by three. */
   const watching: TableMapping = {
     ...base,
-    watch: () => {
-      const seen = new Map<bigint, unknown>();
-      return (value) => {
-        const id = value('id') as bigint;
-        if (seen.get(id - 3n) === value('name')) throw new Reject('AGAIN', 'name', 'as three before');
-        seen.set(id, value('name'));
+    watch: (place) => {
+      const seen = new Map<number, string>();
+      return (row) => {
+        const id = row.int64(place('id'));
+        const name = row.bytes(place('name')).toString();
+        if (seen.get(id - 3) === name) throw new Reject('AGAIN', 'name', 'as three before');
+        seen.set(id, name);
       };
     },
   };

@@ -17,6 +17,8 @@ const options: CommonOptions = {
   home: '.',
   quarantineBudget: [],
   batchRows: 1,
+  threads: 1,
+  partRows: 1,
   postgres: 'postgresql://u:p@127.0.0.1:1/postgres',
 };
 const equal: Report = { ok: true, seconds: 0, systems: {} };

@@ -22,6 +22,8 @@ function runAll(steps: NamedStep[], signal?: AbortSignal): Promise<Report> {
     secrets: undefined as unknown as Secrets,
     sources: { folders: [], stores: new Map() },
     batchRows: 1,
+    threads: 1,
+    partRows: 1,
     budget: 0,
     dryRun: false,
     signal,

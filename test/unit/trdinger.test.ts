@@ -49,7 +49,7 @@ async function load(records: readonly SourceRecord[], from = 0, rows = 1000) {
   const ids = (locators: readonly { readonly locator: string }[]) =>
     locators.map(({ locator }) => Number(locator.split(' ').at(-1)));
   return {
-    stored: ids(found.flatMap(({ locators }) => locators.map((locator) => ({ locator })))),
+    stored: ids(found.flatMap((batch) => batch.starts.map((_, i) => ({ locator: batch.locator(i) })))),
     merged: found.flatMap(({ merged }) => merged),
     rejected: found.flatMap(({ rejected }) =>
       rejected.map(({ locator, code }) => [ids([{ locator }])[0], code]),

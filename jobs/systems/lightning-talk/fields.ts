@@ -4,6 +4,7 @@ import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engi
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
+import type { WrittenRow } from '../../engine/written-row.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 
@@ -50,11 +51,13 @@ export function byLegacyId(_first: KeyedRow, _second: KeyedRow, identical: boole
 }
 
 /** L1, where the key is not made from the id: an id that stands under another key already is not stored again. */
-export const oneKeyPerId: NonNullable<TableMapping['watch']> = () => {
+export const oneKeyPerId: NonNullable<TableMapping['watch']> = (place) => {
   const keys = new Map<string, string>();
-  return (value) => {
-    const legacyId = String(value('legacy_id'));
-    const key = keyText(KEY_PARTS.map(value));
+  const id = place('legacy_id');
+  const parts = KEY_PARTS.map(place).filter((at) => at >= 0);
+  return (row) => {
+    const legacyId = row.bytes(id).toString();
+    const key = keyText(row, parts);
     const known = keys.get(legacyId);
     if (known !== undefined && known !== key) throw idIsTaken(legacyId);
     keys.set(legacyId, key);
@@ -62,20 +65,25 @@ export const oneKeyPerId: NonNullable<TableMapping['watch']> = () => {
 };
 
 /** The same where the key begins with what is made from the id: those of one id are neighbours, so the last one is enough. */
-export const oneKeyPerNeighbouringId: NonNullable<TableMapping['watch']> = () => {
-  let known: { readonly legacyId: string; readonly parts: readonly unknown[] } | undefined;
-  return (value) => {
-    const legacyId = String(value('legacy_id'));
-    const parts = KEY_PARTS.map(value);
-    if (known?.legacyId !== legacyId) known = { legacyId, parts };
-    else if (keyText(known.parts) !== keyText(parts)) throw idIsTaken(legacyId);
+export const oneKeyPerNeighbouringId: NonNullable<TableMapping['watch']> = (place) => {
+  let legacyId: string | undefined;
+  let key = '';
+  const id = place('legacy_id');
+  const parts = KEY_PARTS.map(place).filter((at) => at >= 0);
+  return (row) => {
+    const its = keyText(row, parts);
+    const name = row.bytes(id).toString();
+    if (name !== legacyId) {
+      legacyId = name;
+      key = its;
+    } else if (key !== its) throw idIsTaken(name);
   };
 };
 
 const KEY_PARTS = ['event_id', 'email_key', 'occurred_at'];
 
-const keyText = (parts: readonly unknown[]) =>
-  parts.map((part) => (Buffer.isBuffer(part) ? part.toString('hex') : String(part))).join(' ');
+const keyText = (row: WrittenRow, parts: readonly number[]) =>
+  parts.map((part) => row.bytes(part).toString('hex')).join(' ');
 
 const idIsTaken = (legacyId: string) =>
   new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);

@@ -1,7 +1,9 @@
 import { naiveUtc } from '../../engine/contracts.ts';
+import { LastText, type MakeLane, naiveUtcReader } from '../../engine/lane.ts';
 import type { Field, RowScope, TableMapping } from '../../engine/mapping.ts';
 import { Reject } from '../../engine/reject.ts';
 import { parseNaiveTimestamp } from '../../engine/time.ts';
+import { CellKind } from '../../sources/source.ts';
 import { BAR_SECONDS, TIMEFRAMES } from './symbols.ts';
 
 const SECOND = 1_000_000;
@@ -18,34 +20,66 @@ const SLACK = HOUR / 2;
  */
 export function barTime(column: string): Field {
   const base = naiveUtc(column, { hazards: ['H2', 'H3'] });
-  return {
-    ...base,
-    convert(raw, scope) {
-      const micros = Number(base.convert(raw, scope));
-      notInFuture(micros, column, scope);
-      const timeframe = String(scope.raw('timeframe'));
-      const seconds = BAR_SECONDS.get(TIMEFRAMES.get(timeframe) ?? timeframe);
-      const off =
-        seconds === undefined ? 0 : ((micros % (seconds * SECOND)) + seconds * SECOND) % (seconds * SECOND);
-      if (off !== 0 && off % HOUR === 0) {
-        throw new Reject('MISALIGNED_TIMESTAMP', column, `${off / HOUR} h off the ${timeframe} grid`);
-      }
-      if (off !== 0) scope.note('H2', column, String(raw));
-      return micros;
-    },
+  const convert: Field['convert'] = (raw, scope) => {
+    const micros = Number(base.convert(raw, scope));
+    notInFuture(micros, column, scope);
+    const timeframe = String(scope.raw('timeframe'));
+    const off = offGrid(micros, timeframe);
+    if (off !== 0 && off % HOUR === 0) {
+      throw new Reject('MISALIGNED_TIMESTAMP', column, `${off / HOUR} h off the ${timeframe} grid`);
+    }
+    if (off !== 0) scope.note('H2', column, String(raw));
+    return micros;
   };
+  return { ...base, convert, lane: { of: convert, make: pastLane(column, 'timeframe') } };
+}
+
+/** Microseconds that a time lies behind the last tick of its timeframe's grid; 0 for an unknown timeframe. */
+function offGrid(micros: number, timeframe: string): number {
+  const seconds = BAR_SECONDS.get(TIMEFRAMES.get(timeframe) ?? timeframe);
+  if (seconds === undefined) return 0;
+  const step = seconds * SECOND;
+  return ((micros % step) + step) % step;
 }
 
 /** The time of a settled value, which can't lie after the row's insertion (H3). */
 export function pastTime(column: string): Field {
   const base = naiveUtc(column, { hazards: ['H2', 'H3'] });
-  return {
-    ...base,
-    convert(raw, scope) {
-      const micros = base.convert(raw, scope);
-      notInFuture(Number(micros), column, scope);
-      return micros;
-    },
+  const convert: Field['convert'] = (raw, scope) => {
+    const micros = base.convert(raw, scope);
+    notInFuture(Number(micros), column, scope);
+    return micros;
+  };
+  return { ...base, convert, lane: { of: convert, make: pastLane(column) } };
+}
+
+/** A time that is not later than its row's insertion and, of a bar, on its grid. */
+function pastLane(column: string, timeframeColumn?: string): MakeLane {
+  const read = naiveUtcReader();
+  const readLimit = naiveUtcReader();
+  const timeframe = new LastText();
+  let step = 1;
+  return (place) => {
+    const [at, created] = [place(column), place('created_at')];
+    const frame = timeframeColumn === undefined ? -1 : place(timeframeColumn);
+    return (cells, out) => {
+      const micros = read(cells, at);
+      if (Number.isNaN(micros)) return false;
+      if (created >= 0 && cells.kinds[created] !== CellKind.null) {
+        // Negated, so that a limit which can't be read is none of this lane's.
+        if (!(micros <= readLimit(cells, created) + SLACK)) return false;
+      }
+      if (frame >= 0) {
+        if (cells.kinds[frame] !== CellKind.text) return false;
+        if (!timeframe.isIn(cells, frame)) {
+          const name = timeframe.take(cells, frame);
+          step = (BAR_SECONDS.get(TIMEFRAMES.get(name) ?? name) ?? 0) * SECOND;
+        }
+        if (step > 0 && micros % step !== 0) return false;
+      }
+      out.int64Field(micros);
+      return true;
+    };
   };
 }
 
@@ -60,25 +94,40 @@ function notInFuture(micros: number, column: string, scope: RowScope): void {
 const VALUES = ['open', 'high', 'low', 'close', 'volume'];
 
 /** H3: a bar that repeats all five values of the bar nine hours earlier is that bar, stored again in local time. */
-export const shiftedCopies: NonNullable<TableMapping['watch']> = () => {
-  let series = '';
-  let seen = new Map<number, unknown[]>();
-  return (value) => {
-    const now = `${value('symbol')} ${value('timeframe')}`;
-    if (now !== series) {
-      series = now;
-      seen = new Map();
+export const shiftedCopies: NonNullable<TableMapping['watch']> = (place) => {
+  const [symbol, timeframe, timestamp] = ['symbol', 'timeframe', 'timestamp'].map(place) as [
+    number,
+    number,
+    number,
+  ];
+  const values = VALUES.map(place);
+  const volume = values.at(-1)!;
+  let series = { symbol: Buffer.alloc(0), timeframe: Buffer.alloc(0) };
+  // The bars of the last nine hours, the oldest first: their times, and five values each.
+  let times: number[] = [];
+  let seen: number[] = [];
+  let oldest = 0;
+  return (row) => {
+    if (!row.is(symbol, series.symbol) || !row.is(timeframe, series.timeframe)) {
+      series = { symbol: Buffer.from(row.bytes(symbol)), timeframe: Buffer.from(row.bytes(timeframe)) };
+      [times, seen, oldest] = [[], [], 0];
     }
-    const time = Number(value('timestamp'));
-    const values = VALUES.map(value);
-    const earlier = seen.get(time - SHIFT);
-    seen.set(time, values);
-    for (const old of seen.keys()) {
-      if (old >= time - SHIFT) break;
-      seen.delete(old);
+    const time = row.int64(timestamp);
+    const earlier = time - SHIFT;
+    // Of several rows with one time the last counts.
+    while (times[oldest]! < earlier || (times[oldest] === earlier && times[oldest + 1] === earlier)) oldest++;
+    if (oldest > 1000) {
+      times = times.slice(oldest);
+      seen = seen.slice(oldest * values.length);
+      oldest = 0;
     }
-    if (earlier && value('volume') !== 0 && values.every((each, i) => each === earlier[i])) {
-      throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
+    let isCopy = times[oldest] === earlier && row.float64(volume) !== 0;
+    times.push(time);
+    for (let i = 0; i < values.length; i++) {
+      const value = row.float64(values[i]!);
+      isCopy &&= seen[oldest * values.length + i] === value;
+      seen.push(value);
     }
+    if (isCopy) throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
   };
 };

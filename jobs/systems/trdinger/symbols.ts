@@ -1,6 +1,8 @@
 import { checkedText } from '../../engine/contracts.ts';
+import { cellLane, LastText, writeText } from '../../engine/lane.ts';
 import type { DuplicateVerdict, Field, KeyedRow, LegacyRow } from '../../engine/mapping.ts';
 import { text as pgText } from '../../engine/pg-types.ts';
+import { CellKind } from '../../sources/source.ts';
 
 /** Other spellings of a symbol or timeframe, to the one that is stored. */
 type Aliases = ReadonlyMap<string, string>;
@@ -37,27 +39,44 @@ export function canonical(column: string, aliases: Aliases, hazard: string): Fie
   const field = (
     name: string,
     convert: (value: string | Buffer) => string | Buffer,
+    write: Parameters<typeof cellLane>[2],
     legacy?: Field['legacy'],
-  ): Field => ({
-    column: name,
-    from: column,
-    type: pgText,
-    stored: 'text',
-    nullable: false,
-    hazards: [hazard],
-    aggregate: name === column ? undefined : 'text',
-    convert: (raw) => convert(checkedText(raw, column)),
-    legacy,
-  });
+  ): Field => {
+    const checked: Field['convert'] = (raw) => convert(checkedText(raw, column));
+    return {
+      column: name,
+      from: column,
+      type: pgText,
+      stored: 'text',
+      nullable: false,
+      hazards: [hazard],
+      aggregate: name === column ? undefined : 'text',
+      convert: checked,
+      lane: { of: checked, make: cellLane(column, false, write) },
+      legacy,
+    };
+  };
   // A row that was given another symbol since has the old one's source spelling.
   const spelling = (row: LegacyRow) => {
     const [stored, was] = [row.text(column), row.text(source)];
     return (was !== null && (aliases.get(was) ?? was) === stored ? was : stored) ?? undefined;
   };
   return [
-    field(column, (value) => aliases.get(value.toString()) ?? value),
-    field(source, (value) => value, spelling),
+    field(column, (value) => aliases.get(value.toString()) ?? value, writeCanonical(aliases)),
+    field(source, (value) => value, writeText, spelling),
   ];
+}
+
+function writeCanonical(aliases: Aliases): Parameters<typeof cellLane>[2] {
+  const last = new LastText();
+  let name: string | undefined;
+  return (cells, at, out) => {
+    if (cells.kinds[at] !== CellKind.text) return false;
+    if (!last.isIn(cells, at)) name = aliases.get(last.take(cells, at));
+    if (name === undefined) return writeText(cells, at, out);
+    out.textField(name);
+    return true;
+  };
 }
 
 /** The canonical spelling as SQL of the source, so that it sorts by what is stored. */

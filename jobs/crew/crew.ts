@@ -1,0 +1,136 @@
+import { Worker } from 'node:worker_threads';
+import type { Comparison, Divergence, KeyRange } from '../engine/compare.ts';
+import type { Counts } from '../engine/ledger.ts';
+import type { LoadCrew } from '../engine/load.ts';
+import type { PaceOptions } from '../engine/pace.ts';
+import type { PartTask } from '../engine/part.ts';
+import { CutoverError } from '../errors.ts';
+import type { Snapshot } from '../sources/snapshot.ts';
+
+/** Where a crew works: what each thread opens for itself. */
+export interface Site {
+  readonly system: string;
+  readonly snapshot: Snapshot;
+  readonly scratch: string;
+  /** Of the database, with the login that the step has. */
+  readonly url: string;
+  /** Name and settings of its sessions. */
+  readonly name: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Of one thread. */
+  readonly pace: PaceOptions;
+}
+
+export type LoadTask = PartTask & { readonly table: string };
+
+export interface CompareTask {
+  readonly table: string;
+  readonly range: KeyRange;
+  readonly runId: string;
+  /** A snapshot of the database that the step's own transaction has exported. */
+  readonly view: string;
+  /** So many divergences are handed over; all are counted. */
+  readonly listed: number;
+}
+
+export type Compared = Comparison & { readonly divergences: readonly Divergence[] };
+export type Order = LoadTask | CompareTask | 'stop' | 'end';
+export type Answer =
+  | { readonly written: Counts }
+  | { readonly done: Compared | undefined }
+  | { readonly failed: { kind?: CutoverError['kind']; message: string; fix?: string | undefined } };
+
+/** Threads that work on one system's snapshot side by side, each with a connection of its own. */
+export class Crew implements LoadCrew {
+  #workers: Worker[] = [];
+
+  constructor(
+    readonly threads: number,
+    readonly partRows: number,
+    private readonly site: Site,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  async load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void> {
+    await this.#all(
+      tasks.map((task): LoadTask => ({ ...task, table })),
+      onBatch,
+    );
+  }
+
+  async compare(tasks: readonly CompareTask[]): Promise<Compared[]> {
+    return (await this.#all(tasks, () => {})) as Compared[];
+  }
+
+  /** Ends the threads. */
+  async end(): Promise<void> {
+    await Promise.all(
+      this.#workers.map((worker) => {
+        const ended = new Promise((resolve) => worker.once('exit', resolve));
+        worker.postMessage('end' satisfies Order);
+        return ended;
+      }),
+    );
+    this.#workers = [];
+  }
+
+  /** Hands the tasks out, the next one to whoever is free. The first failure stops the others at their next batch. */
+  async #all(tasks: readonly Exclude<Order, string>[], onBatch: (written: Counts) => void) {
+    const results: (Compared | undefined)[] = [];
+    let next = 0;
+    let failure: unknown;
+    const stop = () => {
+      for (const worker of this.#workers) worker.postMessage('stop' satisfies Order);
+    };
+    this.signal?.addEventListener('abort', stop);
+    try {
+      await Promise.all(
+        Array.from({ length: Math.min(this.threads, tasks.length) }, async (_, at) => {
+          this.#workers[at] ??= new Worker(new URL('./thread.mjs', import.meta.url), {
+            workerData: this.site,
+            execArgv: [],
+          });
+          while (next < tasks.length && failure === undefined && !this.signal?.aborted) {
+            const mine = next++;
+            try {
+              results[mine] = await one(this.#workers[at]!, tasks[mine]!, onBatch);
+            } catch (error) {
+              failure ??= error;
+              stop();
+            }
+          }
+        }),
+      );
+    } finally {
+      this.signal?.removeEventListener('abort', stop);
+    }
+    this.signal?.throwIfAborted();
+    if (failure !== undefined) throw failure;
+    return results;
+  }
+}
+
+function one(
+  worker: Worker,
+  task: Exclude<Order, string>,
+  onBatch: (written: Counts) => void,
+): Promise<Compared | undefined> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      worker.off('message', heard).off('error', died).off('exit', left);
+      settle();
+    };
+    const heard = (answer: Answer) => {
+      if ('written' in answer) onBatch(answer.written);
+      else if ('done' in answer) finish(() => resolve(answer.done));
+      else {
+        const { kind, message, fix } = answer.failed;
+        finish(() => reject(kind === undefined ? new Error(message) : new CutoverError(kind, message, fix)));
+      }
+    };
+    const died = (error: Error) => finish(() => reject(error));
+    const left = (code: number) => finish(() => reject(new Error(`a thread ended with code ${code}`)));
+    worker.on('message', heard).on('error', died).on('exit', left);
+    worker.postMessage(task);
+  });
+}

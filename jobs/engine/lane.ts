@@ -1,0 +1,127 @@
+import { CellKind, type Cells } from '../sources/source.ts';
+import type { CopyBuffer } from './copy-buffer.ts';
+import { parseNaiveTimestamp } from './time.ts';
+
+/**
+ * The short way of a column: writes what its contract and type would write for the row, straight from the cells. Answers
+ * false, with whatever it wrote to be taken back, for everything else: a refusal, a note, any unusual value. The contract
+ * alone says what becomes of those.
+ */
+export type Lane = (cells: Cells, out: CopyBuffer) => boolean;
+
+/**
+ * Makes the lane of a field for one table.
+ * @param at place of a source column among the cells; -1 for a column that the file has not
+ */
+export type MakeLane = (at: (column: string) => number) => Lane;
+
+const nothing: Lane = (_cells, out) => {
+  out.null();
+  return true;
+};
+const never: Lane = () => false;
+
+/** The lane of one column: null where the field may be, otherwise as `write` says. */
+export function cellLane(
+  from: string,
+  nullable: boolean,
+  write: (cells: Cells, at: number, out: CopyBuffer) => boolean,
+): MakeLane {
+  return (place) => {
+    const at = place(from);
+    if (at < 0) return nullable ? nothing : never;
+    return (cells, out) => {
+      if (cells.kinds[at] !== CellKind.null) return write(cells, at, out);
+      if (nullable) out.null();
+      return nullable;
+    };
+  };
+}
+
+export function writeText(cells: Cells, at: number, out: CopyBuffer): boolean {
+  return cells.kinds[at] === CellKind.text && out.utf8Field(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
+}
+
+/** A finite double, or an integer that is one. */
+export function writeDouble(cells: Cells, at: number, out: CopyBuffer): boolean {
+  const value = cells.numbers[at]!;
+  const kind = cells.kinds[at]!;
+  if (
+    kind > CellKind.real ||
+    !Number.isFinite(value) ||
+    (kind === CellKind.integer && !Number.isSafeInteger(value))
+  ) {
+    return false;
+  }
+  out.float64Field(value);
+  return true;
+}
+
+export function writeInt64(cells: Cells, at: number, out: CopyBuffer): boolean {
+  const value = cells.numbers[at]!;
+  if (cells.kinds[at] !== CellKind.integer || !Number.isSafeInteger(value)) return false;
+  out.int64Field(value);
+  return true;
+}
+
+export function writeInt32(cells: Cells, at: number, out: CopyBuffer): boolean {
+  const value = cells.numbers[at]!;
+  if (cells.kinds[at] !== CellKind.integer || value !== (value | 0)) return false;
+  out.int32(4);
+  out.int32(value);
+  return true;
+}
+
+/** The text of the row before: neighbours often have the same, so what was made of it can be used again. */
+export class LastText {
+  readonly #bytes = new Uint8Array(64);
+  #size = -1;
+
+  isIn(cells: Cells, at: number): boolean {
+    if (cells.sizes[at] !== this.#size) return false;
+    const start = cells.starts[at]!;
+    // Neighbours that differ do so at their ends.
+    let i = this.#size - 1;
+    while (i >= 0 && cells.bytes[start + i] === this.#bytes[i]) i--;
+    return i < 0;
+  }
+
+  /** Remembers the text, unless it is long. */
+  keep(cells: Cells, at: number): void {
+    const start = cells.starts[at]!;
+    const size = cells.sizes[at]!;
+    this.#size = size <= this.#bytes.length ? size : -1;
+    for (let i = 0; i < this.#size; i++) this.#bytes[i] = cells.bytes[start + i]!;
+  }
+
+  /** The same, and says what the text is. */
+  take(cells: Cells, at: number): string {
+    this.keep(cells, at);
+    return cells.bytes.toString('utf8', cells.starts[at]!, cells.starts[at]! + cells.sizes[at]!);
+  }
+}
+
+/** Microseconds since 2000 of `YYYY-MM-DD HH:MM:SS[.f{1,6}]`; NaN for anything else. */
+export function naiveUtcReader(): (cells: Cells, at: number) => number {
+  const last = new LastText();
+  let micros = Number.NaN;
+  return (cells, at) => {
+    if (cells.kinds[at] !== CellKind.text) return Number.NaN;
+    if (last.isIn(cells, at)) return micros;
+    last.keep(cells, at);
+    const parsed = parseNaiveTimestamp(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
+    micros = typeof parsed === 'number' ? parsed : Number.NaN;
+    return micros;
+  };
+}
+
+/** `YYYY-MM-DD HH:MM:SS[.f{1,6}]` as microseconds since 2000. */
+export function writeNaiveUtc(): (cells: Cells, at: number, out: CopyBuffer) => boolean {
+  const read = naiveUtcReader();
+  return (cells, at, out) => {
+    const micros = read(cells, at);
+    if (Number.isNaN(micros)) return false;
+    out.int64Field(micros);
+    return true;
+  };
+}
