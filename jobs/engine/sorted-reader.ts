@@ -115,7 +115,8 @@ class NumberedRecord implements SourceRecord {
   }
 }
 
-function keyOf(record: SourceRecord, converter: RowConverter, row: CopyBuffer): Buffer {
+/** The key of a record as bytes, see `sortKey`; none of one that no key can be made of. */
+export function keyOf(record: SourceRecord, converter: RowConverter, row: CopyBuffer): Buffer {
   row.truncate(0);
   try {
     converter.convert(record, row);

@@ -6,6 +6,7 @@ import type { Snapshot } from '../sources/snapshot.ts';
 import type { OrderedReader } from '../sources/source.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
 import type { SystemMapping, TableMapping } from './mapping.ts';
+import { NamedReader } from './named-reader.ts';
 import type { Parents } from './parents.ts';
 import { SortedReader } from './sorted-reader.ts';
 
@@ -51,6 +52,8 @@ export async function openStore(
   return {
     files,
     async reader(mapping, parents) {
+      const { fileOrder } = mapping;
+      if (fileOrder) return new NamedReader(files[mapping.entity]!, { ...mapping, fileOrder }, parents);
       const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, readFileSync, statSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -285,13 +285,16 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? -1;
 }
 
-/** Up to here a file is read at once: streams cost more than the bytes, where there are thousands of files. */
+/**
+ * Up to here a file is read at once, and to be hashed without a promise: streams and promises cost more than the bytes,
+ * where there are thousands of files.
+ */
 const SMALL = 1 << 20;
 
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
-    if ((await sizeOf(path)) <= SMALL) return hash.update(await readFile(path)).digest('hex');
+    if (statSync(path).size <= SMALL) return hash.update(readFileSync(path)).digest('hex');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   } catch {
     return 'unreadable';
