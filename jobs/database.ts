@@ -38,6 +38,21 @@ export function administered(platform: Platform, system: SystemMapping): string 
   );
 }
 
+/** A URL as the variables of libpq's own programs: a password among their arguments could be seen by everybody. */
+export function libpqVariables(url: string): Record<string, string> {
+  const parts = new URL(url);
+  const sslrootcert = parts.searchParams.get('sslrootcert');
+  return {
+    PGHOST: parts.hostname,
+    PGPORT: parts.port || '5432',
+    PGDATABASE: parts.pathname.slice(1),
+    PGUSER: decodeURIComponent(parts.username),
+    PGPASSWORD: decodeURIComponent(parts.password),
+    PGSSLMODE: parts.searchParams.get('sslmode') ?? 'prefer',
+    ...(sslrootcert !== null && { PGSSLROOTCERT: sslrootcert }),
+  };
+}
+
 /** Host, port and database of a URL: what may be said in an error. */
 export function placeOf(url: string): string {
   const { hostname, port, pathname } = new URL(url);

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { $ } from 'zx';
-import { administered, ident, urlFor, withConnection } from '../database.ts';
+import { administered, ident, libpqVariables, urlFor, withConnection } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
@@ -87,24 +87,11 @@ async function dumpTarget(context: StepContext, snapshot: Snapshot): Promise<voi
 }
 
 async function pgDump(tools: string | undefined, url: string, file: string): Promise<void> {
-  const parts = new URL(url);
   const draft = `${file}.draft`;
   try {
-    // The password goes by the environment: arguments can be seen by everybody on the machine.
     await $({
       quiet: true,
-      env: {
-        ...process.env,
-        PGHOST: parts.hostname,
-        PGPORT: parts.port || '5432',
-        PGDATABASE: parts.pathname.slice(1),
-        PGUSER: decodeURIComponent(parts.username),
-        PGPASSWORD: decodeURIComponent(parts.password),
-        PGSSLMODE: parts.searchParams.get('sslmode') ?? 'prefer',
-        ...(parts.searchParams.has('sslrootcert')
-          ? { PGSSLROOTCERT: parts.searchParams.get('sslrootcert')! }
-          : {}),
-      },
+      env: { ...process.env, ...libpqVariables(url) },
     })`${tools === undefined ? 'pg_dump' : join(tools, 'pg_dump')} --format=custom --file=${draft}`;
     await rename(draft, file);
   } catch (error) {
@@ -112,7 +99,7 @@ async function pgDump(tools: string | undefined, url: string, file: string): Pro
     const stderr = (error as { stderr?: string }).stderr?.trim() ?? (error as Error).message;
     throw new CutoverError(
       'prerequisite',
-      `the target database ${parts.pathname.slice(1)} holds rows and could not be dumped: ${stderr.slice(-500)}`,
+      `the target database ${new URL(url).pathname.slice(1)} holds rows and could not be dumped: ${stderr.slice(-500)}`,
       "Put a pg_dump of at least the server's version on PATH.",
       { cause: error },
     );

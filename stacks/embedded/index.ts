@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { enter, purge, settlePorts } from './home.ts';
 import { withLock } from './lock.ts';
 import { choices } from './packages.ts';
-import { replicaLag, upPostgres } from './postgres.ts';
+import { replicaLag, upPostgres, upPrimary } from './postgres.ts';
 import { isRunning } from './process.ts';
 import { prove, type RedisProof } from './proof.ts';
 import { makeRedis, redisNodes, upRedis } from './redis.ts';
@@ -19,6 +19,8 @@ export interface EmbeddedOptions {
   /** Folder of unpacked packages, which several homes may share; `cache` in the home unless given. */
   readonly cache?: string | undefined;
   readonly log?: ((line: string) => void) | undefined;
+  /** Only the PostgreSQL primary: neither its replica nor Redis. */
+  readonly primaryOnly?: boolean | undefined;
   /** Stops what this call has started and removes what it has half made. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -39,7 +41,9 @@ export async function up(options: EmbeddedOptions): Promise<Platform> {
     idle = await notRunning(context.state.servers);
     if (idle.length > 0) await context.binaries();
     const moved = await settlePorts(home, context.state);
-    const halves = [upPostgres(context), upCluster(context, moved)];
+    const halves = options.primaryOnly
+      ? [upPrimary(context)]
+      : [upPostgres(context), upCluster(context, moved)];
     for (const half of halves) half.catch((error) => failure.abort(error));
     await Promise.allSettled(halves);
     await Promise.all(halves);
@@ -102,7 +106,7 @@ export async function down(options: {
 export async function proveRedis(
   platform: Platform,
   home: string,
-  options: Omit<EmbeddedOptions, 'home' | 'signal'> = {},
+  options: Pick<EmbeddedOptions, 'cache' | 'log'> = {},
 ): Promise<RedisProof> {
   const folder = await prepare({ ...options, home });
   return withLock(join(folder.home, 'lock'), folder, async () => {

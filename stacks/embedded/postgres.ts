@@ -16,12 +16,9 @@ const startTimeoutMs = 600_000;
 /** Until a replica that answers has found its primary. */
 const replicationTimeoutMs = 60_000;
 
-/** Primary, then replica: makes what is not there yet, starts what does not run, waits until both answer. */
-export async function upPostgres(context: Context): Promise<void> {
-  const [primary, replica] = context.state.servers.filter(({ kind }) => kind === 'postgres') as [
-    Server,
-    Server,
-  ];
+/** Makes the primary if it is not there yet, starts it if it does not run, waits until it answers. */
+export async function upPrimary(context: Context): Promise<void> {
+  const { primary } = serversOf(context);
   if (!primary.made) {
     await makePrimary(context, primary);
     primary.made = true;
@@ -30,6 +27,12 @@ export async function upPostgres(context: Context): Promise<void> {
   await writeSettings(context, primary, []);
   await startPostgres(context, primary);
   await ready(context, primary, context.state.platform.postgres);
+}
+
+/** The same for the primary, then the replica. */
+export async function upPostgres(context: Context): Promise<void> {
+  await upPrimary(context);
+  const { primary, replica } = serversOf(context);
   if (!replica.made) {
     await makeReplica(context, primary, replica);
     replica.made = true;
@@ -58,6 +61,11 @@ export async function upPostgres(context: Context): Promise<void> {
     () => asSuperuser(context.state.platform.postgres, streaming),
     { servers: [primary, replica], timeoutMs: replicationTimeoutMs, signal: context.signal },
   );
+}
+
+function serversOf({ state }: Context): { primary: Server; replica: Server } {
+  const [primary, replica] = state.servers.filter(({ kind }) => kind === 'postgres') as [Server, Server];
+  return { primary, replica };
 }
 
 async function makePrimary(context: Context, server: Server): Promise<void> {
