@@ -52,7 +52,7 @@ export function clusteredVector(at: number, dimensions = DIMENSIONS): Float64Arr
   return unit(centre.map((each) => each + noise * bell(next)));
 }
 
-const MODEL = 'text-embedding-ada-002';
+export const MODEL = 'text-embedding-ada-002';
 const BEGIN = Date.UTC(2025, 2, 15, 12);
 const iso = (ms: number) => new Date(ms).toISOString();
 const textOf = (at: number) =>
@@ -89,10 +89,8 @@ export async function writeFileCache(folder: string, rows: number): Promise<void
 }
 
 /** Writes the chunks of documents as one array, indented by two: a number a line, as the program does. */
-export async function writeDocumentStore(file: string, rows: number): Promise<void> {
-  mkdirSync(dirname(file), { recursive: true });
-  const out = createWriteStream(file);
-  for (let at = 0; at < rows; at++) {
+export function writeDocumentStore(file: string, rows: number): Promise<void> {
+  return writeArray(file, rows, (at) => {
     const document = Math.floor(at / 50);
     const path = `/srv/harca/docs/document-${document}.md`;
     const chunk = {
@@ -111,8 +109,28 @@ export async function writeDocumentStore(file: string, rows: number): Promise<vo
         documentTitle: `Document ${document}`,
       },
     };
-    const lead = at === 0 ? '[\n' : ',\n';
-    if (!out.write(lead + JSON.stringify(chunk, null, 2))) await once(out, 'drain');
+    return JSON.stringify(chunk, null, 2);
+  });
+}
+
+/** Writes a table of the early database as a snapshot of it is: a line a row, the vector as PostgreSQL's text of it. */
+export function writeDatabaseTable(file: string, rows: number): Promise<void> {
+  return writeArray(file, rows, (at) =>
+    JSON.stringify({
+      id: `00000000-0000-4000-8000-${at.toString(16).padStart(12, '0')}`,
+      content: textOf(at),
+      embedding: `[${Array.from(clusteredVector(at), (each) => Number(each.toPrecision(9))).join()}]`,
+      metadata: { category: 'bench', language: 'ja' },
+      created_at: iso(BEGIN + at * 1000),
+    }),
+  );
+}
+
+async function writeArray(file: string, rows: number, element: (at: number) => string): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true });
+  const out = createWriteStream(file);
+  for (let at = 0; at < rows; at++) {
+    if (!out.write(`${at === 0 ? '[' : ','}\n${element(at)}`)) await once(out, 'drain');
   }
   out.end('\n]');
   await once(out, 'close');
