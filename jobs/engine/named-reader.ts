@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonDocument } from '../sources/json-records.ts';
 import { JsonObject } from '../sources/json-value.ts';
 import type { LeftOut } from '../sources/left-out.ts';
+import { readSmall } from '../sources/small-file.ts';
 import type { OrderedReader, Place, Raw, SourceRecord } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import type { TableMapping } from './mapping.ts';
@@ -12,10 +12,7 @@ import { RowConverter } from './row-converter.ts';
 import { keyOf } from './sorted-reader.ts';
 
 /** Records that are prepared while those before them are converted. */
-const BLOCK = 64;
-
-/** Larger files take their time anyway. */
-const SMALL = 1 << 20;
+const BLOCK = 32;
 
 type NamedMapping = TableMapping & Required<Pick<TableMapping, 'fileOrder'>>;
 
@@ -121,7 +118,6 @@ class FileRecord implements SourceRecord {
 
   /** @returns undefined for a file that only the collection can tell of */
   static open(file: CollectionFile, place: Place): FileRecord | undefined {
-    if (file.size > SMALL) return undefined;
     const record = new FileRecord(file, place);
     try {
       record.#document = record.#read();
@@ -162,7 +158,9 @@ class FileRecord implements SourceRecord {
 
   #read(): JsonDocument | undefined {
     const { path, name } = this.file;
-    const { value, issues } = parseJson(readFileSync(path));
+    const bytes = readSmall(path);
+    if (bytes === undefined) return undefined;
+    const { value, issues } = parseJson(bytes);
     if (!(value instanceof JsonObject) || issues.length > 0) return undefined;
     const described = { locator: name, file: name, key: undefined, value, defect: undefined };
     return new JsonDocument(described, this.place);
