@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, writeFileSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -287,9 +287,6 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? -1;
 }
 
-/** Up to here a file is copied at once: streams cost more than the bytes, where there are thousands of files. */
-const SMALL = 1 << 20;
-
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
@@ -317,11 +314,11 @@ async function copyHashed(source: string, folder: string, path: string): Promise
     },
   });
   try {
-    if ((await stat(source)).size <= SMALL) {
-      const bytes = await readFile(source);
+    const bytes = readSmall(source);
+    if (bytes) {
       hash.update(bytes);
       size = bytes.length;
-      await writeFile(target, bytes);
+      writeFileSync(target, bytes);
     } else {
       await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
     }
