@@ -1,5 +1,5 @@
 import { LeftOutMembers } from '../sources/left-out.ts';
-import type { PlacedRecord, Raw } from '../sources/source.ts';
+import type { PlacedRecord, Raw, SourceRecord } from '../sources/source.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { type KeyOrder, sortKey } from './key-order.ts';
 import type { Field, RowScope, TableMapping } from './mapping.ts';
@@ -50,7 +50,11 @@ function write(field: Field, look: (name: string) => Raw, scope: RowScope, row: 
 }
 
 /** Reads the key of a record that can be stored; any other one has none. */
-export function wholeKeyReader(mapping: TableMapping, parents: Parents, missingIsNotNull: boolean): ReadKey {
+export function wholeKeyReader(
+  mapping: TableMapping,
+  parents: Parents,
+  missingIsNotNull: boolean,
+): (record: SourceRecord) => Buffer {
   const converter = new RowConverter(mapping, parents, missingIsNotNull);
   const row = new CopyBuffer();
   return (record) => {

@@ -104,6 +104,13 @@ export interface TableMapping {
   /** How the source's own engine yields the records in key order; absent: it can't, and the keys are sorted on disk. */
   readonly order?: SourceOrder;
   /**
+   * Of a collection with one record a file (`records: 'document'`): the part of the file's name that begins the key, behind
+   * what all rows have in common. It is of ASCII characters. Sorted by it, no keys need to be sorted on disk.
+   */
+  readonly fileOrder?: (file: string) => string;
+  /** What may be done for records on other threads before they are converted; only with `fileOrder`. */
+  readonly ahead?: (records: readonly SourceRecord[]) => Promise<void>;
+  /**
    * Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included; credentials
    * are left out without being named here (X10).
    */

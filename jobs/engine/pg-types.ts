@@ -1,3 +1,4 @@
+import { endianness } from 'node:os';
 import { parseJson } from '../sources/json-parse.ts';
 import type { JsonValue } from '../sources/json-value.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
@@ -123,6 +124,8 @@ function documentOf(field: Buffer): JsonValue {
   return parseJson(field.subarray(1)).value;
 }
 
+const IS_LITTLE_ENDIAN = endianness() === 'LE';
+
 /** The fewest digits that read back as the same single-precision number. */
 function shortest(value: number): string {
   if (Object.is(value, -0)) return '-0';
@@ -144,8 +147,11 @@ export const vector: PgType<Float32Array> = {
     out.int32(size);
     out.int16(value.length);
     out.int16(0);
-    out.reserve(4 * value.length);
-    for (const element of value) out.length = out.bytes.writeFloatBE(element, out.length);
+    out.reserve(value.byteLength);
+    const written = out.bytes.subarray(out.length, out.length + value.byteLength);
+    written.set(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    if (IS_LITTLE_ENDIAN) written.swap32();
+    out.length += value.byteLength;
   },
   show(field) {
     const elements = Array.from({ length: field.readInt16BE(0) }, (_, i) => field.readFloatBE(4 + 4 * i));

@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
-import { collectionFiles, shapeOf } from '../sources/json-layout.ts';
-import type { Snapshot } from '../sources/snapshot.ts';
+import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
+import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
 import type { OrderedReader } from '../sources/source.ts';
 import { SqliteStore } from '../sources/sqlite.ts';
-import type { SystemMapping, TableMapping } from './mapping.ts';
+import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
+import { NamedReader } from './named-reader.ts';
 import type { Parents } from './parents.ts';
 import { SortedReader } from './sorted-reader.ts';
 
@@ -36,24 +37,70 @@ export async function openStore(
     };
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
-  const stored = new Map(snapshot.manifest.files.map((file) => [file.path, file]));
-  const files = Object.fromEntries(
-    Object.entries(layout.collections).map(([name, collection]) => [
-      name,
-      collectionFiles(layout, collection, [...stored.keys()]).map((name) => ({
-        ...shapeOf(layout, collection, name),
-        ...stored.get(name)!,
-        name,
-        path: join(snapshot.folder, name),
-      })),
-    ]),
-  );
+  const files = filesOf(layout, snapshot);
   return {
     files,
     async reader(mapping, parents) {
+      const { fileOrder } = mapping;
+      if (fileOrder) return new NamedReader(files[mapping.entity]!, { ...mapping, fileOrder }, parents);
       const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },
     close: () => rm(scratch, { recursive: true, force: true }),
   };
+}
+
+/** The files of each collection. */
+function filesOf(layout: JsonLayout, { folder, manifest }: Snapshot): Record<string, CollectionFile[]> {
+  const stored = new Map(manifest.files.map((file) => [file.path, file]));
+  const names = [...stored.keys()];
+  return Object.fromEntries(
+    Object.entries(layout.collections).map(([collection, of]) => [
+      collection,
+      collectionFiles(layout, of, names).map(
+        (name) => new StoredFile(shapeOf(layout, of, name), stored.get(name)!, folder),
+      ),
+    ]),
+  );
+}
+
+/** There may be a hundred thousand of them, so their paths are put together when they are asked for. */
+class StoredFile implements CollectionFile {
+  constructor(
+    private readonly shape: FileShape,
+    private readonly file: HashedFile,
+    private readonly folder: string,
+  ) {}
+
+  get name(): string {
+    return this.file.path;
+  }
+
+  get path(): string {
+    return join(this.folder, this.file.path);
+  }
+
+  get size(): number {
+    return this.file.size;
+  }
+
+  get sha256(): string {
+    return this.file.sha256;
+  }
+
+  get records(): FileShape['records'] {
+    return this.shape.records;
+  }
+
+  get keyedBy(): FileShape['keyedBy'] {
+    return this.shape.keyedBy;
+  }
+
+  get each(): FileShape['each'] {
+    return this.shape.each;
+  }
+
+  get partsOr(): FileShape['partsOr'] {
+    return this.shape.partsOr;
+  }
 }

@@ -1,7 +1,8 @@
-import { inflateSync, type ZlibOptions } from 'node:zlib';
+import { inflate, inflateSync, type ZlibOptions } from 'node:zlib';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject } from '../sources/json-value.ts';
 import type { Raw } from '../sources/source.ts';
+import { floatArrayOf } from './float-array.ts';
 import { Reject } from './reject.ts';
 
 /** pgvector holds so many elements. */
@@ -29,29 +30,62 @@ export function vectorOf(raw: Exclude<Raw, null | undefined>, field: string): Fl
   return vector;
 }
 
+/** Vectors that `unpackAhead` has read, by the object that they were packed in. */
+const unpacked = new WeakMap<JsonObject, Float32Array>();
+
+/**
+ * Unpacks the compressed vectors among these values on the threads of zlib, so that `vectorOf` finds them ready. What is
+ * damaged or unusual is left to `vectorOf`, which says what is wrong with it.
+ */
+export async function unpackAhead(values: Iterable<Raw>): Promise<void> {
+  const all: Promise<void>[] = [];
+  for (const raw of values) {
+    const deflated = raw instanceof JsonObject && !unpacked.has(raw) ? plainlyPacked(raw) : undefined;
+    if (deflated === undefined) continue;
+    all.push(
+      new Promise((resolve) => {
+        inflate(deflated, INFLATE, (error, result) => {
+          const text = error ? undefined : whole(result as unknown as Inflated, deflated);
+          const vector = text && floatArrayOf(text, MAX_DIMENSIONS);
+          if (vector) unpacked.set(raw as JsonObject, vector);
+          resolve();
+        });
+      }),
+    );
+  }
+  await Promise.all(all);
+}
+
 function elementsOf(raw: Raw, field: string): Float32Array {
-  const list = listOf(raw, field);
+  if (Array.isArray(raw)) return checked(raw, field);
+  if (raw instanceof JsonObject) {
+    const ready = unpacked.get(raw);
+    if (ready) return ready;
+  } else if (typeof raw !== 'string') {
+    throw new Reject('BAD_VECTOR', field, 'neither an array nor a text or a compressed one');
+  }
+  const text = typeof raw === 'string' ? Buffer.from(raw) : inflated(raw, field);
+  return floatArrayOf(text, MAX_DIMENSIONS) ?? checked(parsed(text, field), field);
+}
+
+/** The slow way, which knows what is wrong. */
+function checked(list: readonly unknown[], field: string): Float32Array {
   if (list.length === 0) throw new Reject('BAD_VECTOR', field, 'no elements');
   if (list.length > MAX_DIMENSIONS) throw new Reject('BAD_VECTOR', field, `${list.length} elements`);
   const vector = new Float32Array(list.length);
   for (let i = 0; i < list.length; i++) {
     const element = list[i];
+    if (element instanceof JsonNumber && element.isFinite) {
+      vector[i] = Number(element.text);
+      if (Number.isFinite(vector[i])) continue;
+      throw new Reject('OUT_OF_RANGE', `${field}[${i}]`, element.text);
+    }
     const at = `${field}[${i}]`;
     if (element === null) throw new Reject('NON_FINITE', at, 'null');
-    if (!(element instanceof JsonNumber)) throw new Reject('BAD_VECTOR', at, 'no number');
-    const value = Number(element.text);
-    if (!element.isFinite) throw new Reject('NON_FINITE', at, element.text);
-    vector[i] = value;
-    if (!Number.isFinite(vector[i])) throw new Reject('OUT_OF_RANGE', at, element.text);
+    if (element instanceof JsonNumber) throw new Reject('NON_FINITE', at, element.text);
+    throw new Reject('BAD_VECTOR', at, 'no number');
   }
   return vector;
-}
-
-function listOf(raw: Raw, field: string): readonly unknown[] {
-  if (Array.isArray(raw)) return raw;
-  if (typeof raw === 'string') return parsed(Buffer.from(raw), field);
-  if (raw instanceof JsonObject) return parsed(inflated(raw, field), field);
-  throw new Reject('BAD_VECTOR', field, 'neither an array nor a text or a compressed one');
 }
 
 function parsed(text: Buffer, field: string): readonly unknown[] {
@@ -65,23 +99,49 @@ function parsed(text: Buffer, field: string): readonly unknown[] {
   return value;
 }
 
-function inflated(wrapper: JsonObject, field: string): Buffer {
-  const marked = wrapper.get('_compressed') === true || wrapper.get('compressed') === true;
+const isPacked = (wrapper: JsonObject): boolean =>
+  (wrapper.get('_compressed') === true || wrapper.get('compressed') === true) && wrapper.size === 2;
+
+/** What a wrapper holds, where it is beyond doubt base64; undefined: to be looked at more closely. */
+function plainlyPacked(wrapper: JsonObject): Buffer | undefined {
   const data = wrapper.get('data');
-  if (!marked || typeof data !== 'string' || wrapper.size !== 2) {
+  if (!isPacked(wrapper) || typeof data !== 'string' || data.length % 4 !== 0) return undefined;
+  // Node skips what is not base64, and takes the URL's alphabet too.
+  if (Buffer.byteLength(data) !== data.length || data.includes('-') || data.includes('_')) return undefined;
+  const padding = data.endsWith('==') ? 2 : data.endsWith('=') ? 1 : 0;
+  const bytes = Buffer.from(data, 'base64');
+  return bytes.length === (data.length / 4) * 3 - padding ? bytes : undefined;
+}
+
+function inflated(wrapper: JsonObject, field: string): Buffer {
+  const data = wrapper.get('data');
+  if (!isPacked(wrapper) || typeof data !== 'string') {
     throw new Reject('BAD_VECTOR', field, `an object with ${wrapper.keys.join(', ').slice(0, 60)}`);
   }
-  if (!BASE64.test(data)) throw new Reject('BAD_VECTOR', `${field}.data`, 'not base64');
+  let deflated = plainlyPacked(wrapper);
+  if (deflated === undefined) {
+    if (!BASE64.test(data)) throw new Reject('BAD_VECTOR', `${field}.data`, 'not base64');
+    deflated = Buffer.from(data, 'base64');
+  }
+  let text: Buffer | undefined;
   try {
-    const deflated = Buffer.from(data, 'base64');
-    // `info` answers how much was taken, too: what stands behind the end of the stream would go unnoticed.
-    const { buffer, engine } = inflateSync(deflated, {
-      maxOutputLength: MAX_INFLATED,
-      info: true,
-    } as ZlibOptions) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
-    if (engine.bytesWritten === deflated.length) return buffer;
+    text = whole(inflateSync(deflated, INFLATE) as unknown as Inflated, deflated);
   } catch (error) {
     throw new Reject('BAD_VECTOR', `${field}.data`, (error as Error).message);
   }
-  throw new Reject('BAD_VECTOR', `${field}.data`, 'something behind the end');
+  if (text === undefined) throw new Reject('BAD_VECTOR', `${field}.data`, 'something behind the end');
+  return text;
 }
+
+/** What zlib answers where it is asked for `info`. */
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+/** In chunks that hold the text of a usual vector. `info` answers how much was taken, too. */
+const INFLATE = { maxOutputLength: MAX_INFLATED, chunkSize: 1 << 16, info: true } as ZlibOptions;
+
+/** The text, unless something stands behind the end of the stream, which would go unnoticed. */
+const whole = ({ buffer, engine }: Inflated, deflated: Buffer): Buffer | undefined =>
+  engine.bytesWritten === deflated.length ? buffer : undefined;

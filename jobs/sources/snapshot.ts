@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, writeFileSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -23,6 +23,7 @@ import { CutoverError } from '../errors.ts';
 import { matchesAny } from './file-pattern.ts';
 import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
+import { readSmall } from './small-file.ts';
 import { readOnlyUri } from './sqlite.ts';
 import { definitionsIn } from './sqlite-tables.ts';
 
@@ -74,8 +75,9 @@ const PAUSE_MS = 300;
 const FOLDED = 'folded.db';
 
 function digestOf(files: Manifest['files']): string {
-  const lines = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`).join('');
-  return createHash('sha256').update(lines).digest('hex');
+  const hash = createHash('sha256');
+  for (const { path, sha256 } of files) hash.update(`${sha256}  ${path}\n`);
+  return hash.digest('hex');
 }
 
 const snapshotFolder = (home: string, system: string) => join(home, 'snapshots', system);
@@ -285,13 +287,11 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? -1;
 }
 
-/** Up to here a file is read at once: streams cost more than the bytes, where there are thousands of files. */
-const SMALL = 1 << 20;
-
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
-    if ((await sizeOf(path)) <= SMALL) return hash.update(await readFile(path)).digest('hex');
+    const bytes = readSmall(path);
+    if (bytes) return hash.update(bytes).digest('hex');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   } catch {
     return 'unreadable';
@@ -314,11 +314,11 @@ async function copyHashed(source: string, folder: string, path: string): Promise
     },
   });
   try {
-    if ((await stat(source)).size <= SMALL) {
-      const bytes = await readFile(source);
+    const bytes = readSmall(source);
+    if (bytes) {
       hash.update(bytes);
       size = bytes.length;
-      await writeFile(target, bytes);
+      writeFileSync(target, bytes);
     } else {
       await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), meter, createWriteStream(target));
     }

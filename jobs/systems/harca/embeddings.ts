@@ -14,7 +14,7 @@ import type { DuplicateVerdict, Field, KeyedRow, RowScope, TableMapping } from '
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
-import { vectorOf } from '../../engine/vector.ts';
+import { unpackAhead, vectorOf } from '../../engine/vector.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 import { ANYWHERE, absent, epochMillis, instant, nameOf } from './fields.ts';
@@ -37,11 +37,12 @@ interface Store {
   readonly model?: string;
   readonly fields: readonly Field[];
   readonly duplicates: TableMapping['duplicates'];
+  readonly fileOrder?: TableMapping['fileOrder'];
 }
 
 /** The rows of one store. All of them are in the one table `vector_embeddings`, of which each has a partition. */
 function embeddings(of: Store): TableMapping {
-  const { partition, store, entity, key, embedding, twin, model, fields, duplicates } = of;
+  const { partition, store, entity, key, embedding, twin, model, fields, duplicates, fileOrder } = of;
   const dimensionsOf = (scope: RowScope) => stored(scope, embedding)?.length ?? 0;
   const modelOf = (scope: RowScope) => (model === undefined ? UNKNOWN_MODEL : given(scope, model));
   return {
@@ -50,6 +51,10 @@ function embeddings(of: Store): TableMapping {
     key: ['store', 'legacy_key', 'dimensions'],
     extra: 'extra',
     duplicates,
+    ...(fileOrder && {
+      fileOrder,
+      ahead: (records) => unpackAhead(records.map((record) => record.get(embedding))),
+    }),
     fields: [
       derived('legacy_key', pg.text, key),
       // V1: one text with vectors of several dimensions are several rows.
@@ -227,6 +232,7 @@ export const embeddingTables: readonly TableMapping[] = [
       bigint('version', { nullable: true, hazards: ['V2', 'V18'] }),
     ],
     duplicates: newestEntry,
+    fileOrder: nameOf,
   }),
   embeddings({
     partition: 'document',
