@@ -31,6 +31,7 @@ export async function runFor(
     secrets,
     sources,
     batchRows: options.batchRows,
+    indexConnections: options.indexConnections,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
     final: options.final,

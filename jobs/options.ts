@@ -19,6 +19,7 @@ export interface CommonOptions {
   report?: string;
   quarantineBudget: string[];
   batchRows: number;
+  indexConnections?: number;
   dryRun?: boolean;
   final?: number;
   reload?: boolean;
@@ -73,6 +74,11 @@ export function withCommonOptions(command: Command): Command {
       [],
     )
     .option('--batch-rows <n>', 'rows a transaction', positive, 10_000)
+    .option(
+      '--index-connections <n>',
+      'indexes that are built side by side (default: by the processes that the server allows, at most 4)',
+      positive,
+    )
     .option('--dry-run', 'do everything but commit')
     .option(
       '--final <generation>',

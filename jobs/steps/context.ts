@@ -23,6 +23,8 @@ export interface StepContext {
   readonly sources: SourceOptions;
   /** Rows a batch. */
   readonly batchRows: number;
+  /** Indexes that are built side by side at most; default: by what the server allows. */
+  readonly indexConnections?: number | undefined;
   /** How many quarantined records are tolerated. */
   readonly budget: number;
   /** Do everything, commit nothing. */
