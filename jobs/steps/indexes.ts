@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { CutoverError } from '../errors.ts';
 import { type AfterLoad, afterLoad, stagesOf } from '../sql.ts';
-import { analyzeTables } from './analyze.ts';
+import { vacuumTables } from './analyze.ts';
 import { limitsOf, shareOf } from './build-share.ts';
 import { asRole, databaseUrl, type StepContext, setForSession } from './context.ts';
 import { editionOf } from './schema.ts';
@@ -18,7 +18,7 @@ export async function indexes(context: StepContext): Promise<void> {
       const own = connections === 1 ? { ...settings, ...system.indexSettings } : settings;
       await runSideBySide(context, client, stage, connections, own);
     }
-    await analyzeTables(client, system);
+    await vacuumTables(client, system);
   });
 }
 
