@@ -30,10 +30,14 @@ const MOST_MEMORY = 1 << 30;
  * as it has been given for its buffers: by PostgreSQL's advice (runtime-config-resource.html) a quarter of the machine's.
  *
  * @param builds that may run at once
- * @param asked how many connections the user wants at most
+ * @param asked how many connections the user wants at most, even if they are more than the processes
  */
-export function shareOf(limits: ServerLimits, builds: number, asked = MOST_CONNECTIONS): BuildShare {
-  const connections = Math.max(1, Math.min(asked, builds, limits.processes, limits.connections));
+export function shareOf(
+  limits: ServerLimits,
+  builds: number,
+  asked = Math.min(MOST_CONNECTIONS, limits.processes),
+): BuildShare {
+  const connections = Math.max(1, Math.min(asked, builds, limits.connections));
   const memory = Math.max(limits.maintenance, limits.sharedBuffers) / connections;
   const bytes = Math.min(MOST_MEMORY, Math.max(LEAST_MEMORY, memory));
   return {

@@ -92,6 +92,7 @@ export interface Here {
   readonly databases?: ReadonlyMap<string, string>;
   readonly budget?: number;
   readonly batchRows?: number;
+  readonly indexConnections?: number;
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -113,6 +114,7 @@ export async function run(platform: Platform, home: string, here: Here): Promise
       ...(here.databases && { databases: here.databases }),
     },
     batchRows: here.batchRows ?? 10_000,
+    indexConnections: here.indexConnections,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,
     signal: here.signal,

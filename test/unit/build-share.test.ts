@@ -46,7 +46,7 @@ describe('a server’s share for each of several builds', () => {
     for (const processes of [1, 2, 3, 5, 8, 64]) {
       for (const builds of [1, 2, 3, 7, 50]) {
         for (const sharedBuffers of [512 * MIB, 4096 * MIB]) {
-          const share = shareOf({ ...small, processes, sharedBuffers }, builds, 16);
+          const share = shareOf({ ...small, processes, sharedBuffers }, builds);
           expect(share.connections * (1 + workers(share))).toBeLessThanOrEqual(processes);
           if (sharedBuffers / share.connections >= 64 * MIB)
             expect(share.connections * mebibytes(share)).toBeLessThanOrEqual(sharedBuffers / MIB);
@@ -58,6 +58,8 @@ describe('a server’s share for each of several builds', () => {
   it('is no more connections than are asked for, free, or of use', () => {
     expect(shareOf(large, 20, 1).connections).toBe(1);
     expect(shareOf(large, 20, 12).connections).toBe(12);
+    expect(shareOf(small, 20, 3).connections).toBe(3);
+    expect(workers(shareOf(small, 20, 3))).toBe(0);
     expect(shareOf({ ...large, connections: 2 }, 20).connections).toBe(2);
     expect(shareOf({ ...large, connections: 0 }, 20).connections).toBe(1);
     expect(shareOf(large, 2).connections).toBe(2);

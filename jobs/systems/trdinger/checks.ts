@@ -36,7 +36,7 @@ const hypertable = (table: string, column: string, interval: string): TargetChec
 });
 
 export const layout: readonly TargetCheck[] = [
-  hypertable('ohlcv_data', 'timestamp', '90 days'),
+  hypertable('ohlcv_data', 'timestamp', '365 days'),
   hypertable('funding_rate_data', 'funding_timestamp', '30 days'),
   hypertable('open_interest_data', 'data_timestamp', '30 days'),
 ];
