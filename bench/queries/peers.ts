@@ -58,7 +58,7 @@ export function peersOf(queries: readonly Query[], { sqlite, postgres }: Stores)
 /** @throws Error when a query does not find as many rows in one store as in the other */
 export async function requireSameRows(queries: readonly Query[], stores: Stores): Promise<void> {
   for (const query of queries) {
-    if (query.writes) continue;
+    if (query.writes || query.spellings) continue;
     for (const [at, sql] of query.sqlite.entries()) {
       const legacy = askSqlite(stores.sqlite, sql).length;
       const target = (await askPostgres(stores.postgres, query.postgres[at]!)).length;

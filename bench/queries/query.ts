@@ -1,4 +1,4 @@
-/** What an application asks, in the words of its legacy store and of the target; both answer the same rows. */
+/** What an application asks, in the words of its legacy store and of the target; both answer as many rows. */
 export interface Query {
   readonly name: string;
   /** Statements for the legacy store, one after the other. */
@@ -8,6 +8,8 @@ export interface Query {
   readonly writes?: boolean;
   /** It needs every row of a table, so that an index may be no help. */
   readonly whole?: boolean;
+  /** It answers with every spelling that the legacy store has, where the target has one. */
+  readonly spellings?: boolean;
 }
 
 /** One whose words are the same to both. */

@@ -41,16 +41,19 @@ export const trdingerQueries: readonly Query[] = [
     'range of a series',
     `select min(timestamp), max(timestamp), count(*) from ohlcv_data where ${SERIES}`,
   ),
-  ofAll(
-    same(
+  {
+    ...same(
       'range of every series',
       'select symbol, timeframe, min(timestamp), max(timestamp), count(*) from ohlcv_data group by symbol, timeframe',
     ),
-  ),
+    whole: true,
+    spellings: true,
+  },
   {
     name: 'symbols',
     sqlite: ['select distinct symbol from ohlcv_data'],
     postgres: ['select distinct symbol from ohlcv_series'],
+    spellings: true,
   },
   // The application joins the three in its own memory.
   same(
