@@ -55,14 +55,14 @@ export function peersOf(queries: readonly Query[], { sqlite, postgres }: Stores)
   });
 }
 
-/** @throws Error when a query does not find as many rows in one store as in the other */
+/** @throws Error when a query finds many more rows in one store than in the other: a few of a sample's are planted to be refused */
 export async function requireSameRows(queries: readonly Query[], stores: Stores): Promise<void> {
   for (const query of queries) {
     if (query.writes || query.spellings) continue;
     for (const [at, sql] of query.sqlite.entries()) {
       const legacy = askSqlite(stores.sqlite, sql).length;
       const target = (await askPostgres(stores.postgres, query.postgres[at]!)).length;
-      if (legacy === 0 || legacy !== target) {
+      if (legacy === 0 || Math.abs(legacy - target) > legacy / 100) {
         throw new Error(`${query.name}: ${legacy} rows in SQLite, ${target} in PostgreSQL`);
       }
     }
