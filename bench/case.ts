@@ -12,6 +12,8 @@ export interface Peer {
   readonly name: string;
   /** Rows that it does, where they are not the case's; what is compared then is its rate. */
   readonly rows?: number | undefined;
+  /** The peer that its ratio is against, where it is not the case's. */
+  readonly against?: string | undefined;
   /** What it needs and this machine has not; undefined when it can run. Never estimated, never replaced. */
   readonly missing?: (() => Promise<string | undefined>) | undefined;
   /** Puts things back so that a run begins as every other; not timed. */

@@ -1,13 +1,12 @@
 // One job in a process of its own: reads a JobRequest from stdin, runs its steps, prints a line of JSON for the start-up and
 // one for each step.
 import { text } from 'node:stream/consumers';
-import { Command } from 'commander';
 import type { SystemMapping } from '../jobs/engine/mapping.ts';
-import { type CommonOptions, withCommonOptions } from '../jobs/options.ts';
 import { PLAN } from '../jobs/plan.ts';
 import { exitCodeOf, runSteps } from '../jobs/run.ts';
 import { Secrets } from '../jobs/secrets.ts';
 import type { JobRequest, StartTime, StepTime } from './cutover.ts';
+import { stepDefaults } from './step-defaults.ts';
 
 const print = (line: StartTime | StepTime) => console.log(JSON.stringify(line));
 
@@ -30,26 +29,16 @@ const steps = request.steps.map((name) => {
   };
 });
 
-// As a command line without options has them.
-const { batchRows, threads, partRows } = withCommonOptions(new Command())
-  .parse([], { from: 'user' })
-  .opts<CommonOptions>();
-
 // Counted from the start of the process.
 print({ startup: performance.now() / 1000 });
 const report = await runSteps([system], steps, () => ({
+  ...stepDefaults,
   system,
   platform: request.platform,
   home: request.home,
   secrets,
   sources: { folders: [request.source], stores: new Map() },
-  batchRows: request.batchRows ?? batchRows,
-  threads,
-  partRows,
-  // Samples have bad records on purpose.
-  budget: Number.POSITIVE_INFINITY,
-  dryRun: false,
-  log: () => {},
+  batchRows: request.batchRows ?? stepDefaults.batchRows,
 }));
 const { error } = report.systems[system.name]!;
 if (error) console.error(error.message);

@@ -84,7 +84,8 @@ export function summarize(of: Case, result: Result, results: readonly Result[]):
   if (result.runs.length === 0) return undefined;
   const times = result.runs.map((run) => run.seconds);
   const peaks = result.runs.flatMap(({ rss }) => (rss === undefined ? [] : [rss]));
-  const against = results.find(({ peer }) => peer === of.against);
+  const wanted = of.peers.find(({ name }) => name === result.peer)?.against ?? of.against;
+  const against = results.find(({ peer }) => peer === wanted);
   const seconds = median(times);
   return {
     seconds,

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -22,6 +22,11 @@ export async function ensureInstalled(wanted = 'jobs') {
     .digest('hex');
   const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
   if (installed === `${lockfile} all` || installed === `${lockfile} ${wanted}`) return;
+  if (lstatSync(`${root}/node_modules`, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    console.error('error: node_modules is a link, and npm ci would empty the folder that it leads to');
+    console.error('fix: run npm ci there for this package-lock.json, or remove the link');
+    process.exit(5);
+  }
   console.error('Installing packages (npm ci) …');
   // What somebody has installed is brought up to date, and not taken away.
   const all = wanted === 'all' || existsSync(`${root}/node_modules/typescript`);

@@ -34,6 +34,7 @@ export async function runFor(
     threads: options.threads,
     partRows: options.partRows,
     pace: { maxRowsPerSecond: options.maxRowsPerSecond, window: options.window },
+    indexConnections: options.indexConnections,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
     final: options.final,

@@ -25,6 +25,7 @@ export interface CommonOptions {
   partRows: number;
   maxRowsPerSecond?: number;
   window?: Window;
+  indexConnections?: number;
   dryRun?: boolean;
   final?: number;
   reload?: boolean;
@@ -99,6 +100,11 @@ export function withCommonOptions(command: Command): Command {
     .option('--part-rows <n>', 'rows that a part has at least', positive, 50_000)
     .option('--max-rows-per-second <n>', 'of each system, for servers that others use too', positive)
     .option('--window <hh:mm-hh:mm>', 'write only within these hours of local time', hours)
+    .option(
+      '--index-connections <n>',
+      'indexes that are built side by side (default: by the processes that the server allows, at most 4)',
+      positive,
+    )
     .option('--dry-run', 'do everything but commit')
     .option(
       '--final <generation>',

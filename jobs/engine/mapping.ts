@@ -192,7 +192,10 @@ export interface SystemMapping {
   readonly databaseSettings?: Readonly<Record<string, string>>;
   /** Settings of the sessions that write legacy rows, by name. */
   readonly loadSettings?: Readonly<Record<string, string>>;
-  /** Settings of the session that builds the indexes, by name. */
+  /**
+   * Settings of a session that builds indexes alone, by name, over those by what the server allows. Several side by side
+   * share that.
+   */
   readonly indexSettings?: Readonly<Record<string, string>>;
   readonly source: SourceLayout;
   /** In load order: parents before children. */

@@ -31,6 +31,8 @@ export interface StepContext {
   readonly partRows: number;
   /** How gentle to be to servers that are shared with others. */
   readonly pace?: PaceOptions | undefined;
+  /** Indexes that are built side by side at most; default: by what the server allows. */
+  readonly indexConnections?: number | undefined;
   /** How many quarantined records are tolerated. */
   readonly budget: number;
   /** Do everything, commit nothing. */

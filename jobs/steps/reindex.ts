@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { ident } from '../database.ts';
 import { shareTarget } from '../engine/hold.ts';
 import { analyzeTables } from './analyze.ts';
-import { asRole, connectAs, type StepContext, setForSession } from './context.ts';
+import { limitsOf, shareOf } from './build-share.ts';
+import { asRole, connectAs, databaseUrl, type StepContext, setForSession } from './context.ts';
 
 /** What a rebuild that was cut short leaves: an invalid copy beside the index. */
 const LEFT_OVER = '_cc(new|old)[0-9]*$';
@@ -19,7 +20,8 @@ export async function reindex(context: StepContext): Promise<void> {
     // A load would wait for every index, and each rebuild for every batch.
     await shareTarget(guard);
     await asRole(context, 'owner', async (client) => {
-      await setForSession(client, system.indexSettings);
+      const { settings } = shareOf(await limitsOf(client, databaseUrl(context, 'owner')), 1);
+      await setForSession(client, { ...settings, ...system.indexSettings });
       const tables = system.tables.map(({ table }) => `public.${ident(table)}`);
       for (const index of await indexesOf(client, tables, `i.relname ~ '${LEFT_OVER}' and not indisvalid`)) {
         await client.query(`drop index concurrently ${index}`);

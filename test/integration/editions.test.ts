@@ -125,16 +125,16 @@ function common(platform: () => Platform, home: () => string, first: () => Syste
     });
   });
 
-  it('has hypertables of a week and of months', async () => {
+  it('has hypertables of a year', async () => {
     expect(
       await target().rows(
         `select hypertable_name as table, column_name as column, (extract(epoch from time_interval) / 86400)::int as days
          from timescaledb_information.dimensions where hypertable_schema = 'public' order by 1`,
       ),
     ).toEqual([
-      { table: 'funding_rate_data', column: 'funding_timestamp', days: 30 },
-      { table: 'ohlcv_data', column: 'timestamp', days: 7 },
-      { table: 'open_interest_data', column: 'data_timestamp', days: 30 },
+      { table: 'funding_rate_data', column: 'funding_timestamp', days: 365 },
+      { table: 'ohlcv_data', column: 'timestamp', days: 365 },
+      { table: 'open_interest_data', column: 'data_timestamp', days: 365 },
     ]);
   });
 

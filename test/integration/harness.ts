@@ -94,6 +94,7 @@ export interface Here {
   readonly batchRows?: number;
   readonly threads?: number;
   readonly partRows?: number;
+  readonly indexConnections?: number;
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -117,6 +118,7 @@ export async function run(platform: Platform, home: string, here: Here): Promise
     batchRows: here.batchRows ?? 10_000,
     threads: here.threads ?? 1,
     partRows: here.partRows ?? 50_000,
+    indexConnections: here.indexConnections,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,
     signal: here.signal,

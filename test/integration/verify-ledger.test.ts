@@ -352,7 +352,7 @@ describe('what verify finds in the catalog', () => {
       name: 'chunks of another length',
       system: 'trdinger',
       sql: `select set_chunk_time_interval('ohlcv_data', interval '1 day')`,
-      undo: `select set_chunk_time_interval('ohlcv_data', interval '7 days')`,
+      undo: `select set_chunk_time_interval('ohlcv_data', interval '365 days')`,
       failed: ['hypertable partitioned by time of ohlcv_data'],
     },
   ])('$name', async ({ system, sql, undo, failed }) => {

@@ -83,7 +83,7 @@ async function found(reader: OrderedReader, rows: number, from = 0): Promise<Fou
   for (const batch of seen) {
     for (const [i, start] of batch.starts.entries()) {
       const row = batch.rows.bytes.subarray(start, batch.starts[i + 1] ?? batch.rows.length);
-      found.rows.push(`${batch.starts.map((_, i) => batch.locator(i))[i]} ${row.toString('hex')}`);
+      found.rows.push(`${batch.locator(i)} ${row.toString('hex')}`);
       found.payloads.push(batch.payload(i));
     }
     found.rejected.push(...batch.rejected.map((each) => JSON.stringify(each)));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { afterLoad, sqlFile } from '../../jobs/sql.ts';
+import { afterLoad, sqlFile, stagesOf } from '../../jobs/sql.ts';
 
 describe('what runs after the load', () => {
   const ofEdition = async (edition: string) => {
@@ -45,6 +45,48 @@ describe('what runs after the load', () => {
     const files = statements.map(({ file }) => file);
     expect(files).toEqual([...files].sort());
     expect(new Set(statements.map(({ statement }) => statement.trim())).size).toBe(statements.length);
+  });
+});
+
+describe('stages of what runs after the load', () => {
+  const stages = async (system: string, edition: string) =>
+    stagesOf(await afterLoad(system, edition)).map((stage) => stage.map(({ statement }) => statement.trim()));
+
+  it('are the indexes of a file side by side, and all else alone and in its place', async () => {
+    const found = await stages('trdinger', 'timescale');
+    expect(found.flat()).toEqual(
+      (await afterLoad('trdinger', 'timescale')).map(({ statement }) => statement.trim()),
+    );
+    expect(found[0]!.length).toBeGreaterThan(20);
+    for (const statement of found[0]!) expect(statement).toMatch(/^create index/);
+    for (const stage of found.slice(1)) expect(stage).toHaveLength(1);
+  });
+
+  it('don’t reach over the end of a file', async () => {
+    const found = await stages('instant-search', 'none');
+    expect(found).toHaveLength(2);
+    for (const statement of found[1]!) expect(statement).toContain('using gin');
+  });
+
+  it('have the longest build of the search first, so that none is left to run alone', async () => {
+    const [, search] = await stages('instant-search', 'none');
+    expect(search![0]).toContain('gin_trgm_ops');
+  });
+
+  it('take a statement between two builds for a border', () => {
+    const of = (...statements: string[]) => statements.map((statement) => ({ file: '1.sql', statement }));
+    const [a, b, analyze, c, d, e] = of(
+      ...[
+        'create index a on t (x)',
+        '\ncreate unique index b on t (y)',
+        'analyze t',
+        'create index c on t (z)',
+      ],
+      ...['create index concurrently d on t (w)', 'create index e on t (v)'],
+    );
+    expect(stagesOf([a!, b!, analyze!, c!, d!, e!])).toEqual([[a, b], [analyze], [c], [d], [e]]);
+    expect(stagesOf([a!, { ...b!, file: '2.sql' }])).toHaveLength(2);
+    expect(stagesOf([])).toEqual([]);
   });
 });
 

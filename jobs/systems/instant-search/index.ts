@@ -113,7 +113,6 @@ export const instantSearch: SystemMapping = {
   server: 'postgres',
   extensions: ['pg_trgm', 'unaccent'],
   databaseSettings: { default_text_search_config: 'pg_catalog.english', track_io_timing: 'on' },
-  indexSettings: { maintenance_work_mem: '256MB', max_parallel_maintenance_workers: '4' },
   source: {
     kind: 'sqlite',
     file: 'app.db',

@@ -26,17 +26,17 @@ export const gaps: EngineCheck = {
   ),
 };
 
-const hypertable = (table: string, column: string, interval: string): TargetCheck => ({
+const hypertable = (table: string, column: string): TargetCheck => ({
   name: 'hypertable partitioned by time',
   table,
   sql: `select column_name || ' every ' || extract(epoch from time_interval)::bigint / 86400 || ' days'
         from timescaledb_information.dimensions
         where hypertable_schema = 'public' and hypertable_name = '${table}' and dimension_number = 1`,
-  expect: `${column} every ${interval}`,
+  expect: `${column} every 365 days`,
 });
 
 export const layout: readonly TargetCheck[] = [
-  hypertable('ohlcv_data', 'timestamp', '7 days'),
-  hypertable('funding_rate_data', 'funding_timestamp', '30 days'),
-  hypertable('open_interest_data', 'data_timestamp', '30 days'),
+  hypertable('ohlcv_data', 'timestamp'),
+  hypertable('funding_rate_data', 'funding_timestamp'),
+  hypertable('open_interest_data', 'data_timestamp'),
 ];
