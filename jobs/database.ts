@@ -94,6 +94,16 @@ export async function withConnection<T>(
   }
 }
 
+/** Settings of a session, by name. */
+export async function setForSession(
+  client: pg.Client,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    await client.query('select set_config($1, $2, false)', [name, value]);
+  }
+}
+
 const TLS_ERRORS = /self.signed|certificate|UNABLE_TO|ERR_TLS|CERT_/i;
 
 /** An error of `pg` as one for the user; a CutoverError or an error from elsewhere is returned unchanged. */

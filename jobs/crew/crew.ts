@@ -6,6 +6,7 @@ import type { PaceOptions } from '../engine/pace.ts';
 import type { PartTask } from '../engine/part.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
+import { makeThreadFile } from './thread-file.ts';
 
 /** Where a crew works: what each thread opens for itself. */
 export interface Site {
@@ -43,6 +44,7 @@ export type Answer =
 /** Threads that work on one system's snapshot side by side, each with a connection of its own. */
 export class Crew implements LoadCrew {
   #workers: Worker[] = [];
+  #file: ReturnType<typeof makeThreadFile> | undefined;
 
   constructor(
     readonly threads: number,
@@ -72,6 +74,8 @@ export class Crew implements LoadCrew {
       }),
     );
     this.#workers = [];
+    await (await this.#file)?.remove();
+    this.#file = undefined;
   }
 
   /** Hands the tasks out, the next one to whoever is free. The first failure stops the others at their next batch. */
@@ -83,12 +87,16 @@ export class Crew implements LoadCrew {
       for (const worker of this.#workers) worker.postMessage('stop' satisfies Order);
     };
     this.signal?.addEventListener('abort', stop);
+    this.#file ??= makeThreadFile();
+    const file = await this.#file;
     try {
       await Promise.all(
         Array.from({ length: Math.min(this.threads, tasks.length) }, async (_, at) => {
-          this.#workers[at] ??= new Worker(new URL('./thread.mjs', import.meta.url), {
+          this.#workers[at] ??= new Worker(file.path, {
             workerData: this.site,
             execArgv: [],
+            // Rows are written into memory that is used again: what is collected is small and short-lived.
+            resourceLimits: { maxYoungGenerationSizeMb: 8 },
           });
           while (next < tasks.length && failure === undefined && !this.signal?.aborted) {
             const mine = next++;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type pg from 'pg';
-import { connect, targetError } from '../database.ts';
+import { connect, setForSession, targetError } from '../database.ts';
 import { compareTable, type Divergence } from '../engine/compare.ts';
 import { quarantinedIn } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
@@ -9,7 +9,6 @@ import { Parents } from '../engine/parents.ts';
 import { loadPart } from '../engine/part.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
-import { setForSession } from '../steps/context.ts';
 import { systemsNamed } from '../systems/index.ts';
 import type { Answer, CompareTask, LoadTask, Order, Site } from './crew.ts';
 

@@ -55,6 +55,8 @@ export interface BatchOptions {
   readonly to?: number;
   /** Rows a batch. */
   readonly rows: number;
+  /** A batch's rows may be overwritten once the next but one is there: memory is used again instead of collected. */
+  readonly recycle?: boolean;
 }
 
 /** A batch also ends here, so that rows of long documents don't make it huge. */
@@ -101,6 +103,7 @@ export async function* batches(
   const end = options.to ?? Number.POSITIVE_INFINITY;
 
   let rows = new CopyBuffer();
+  const used: CopyBuffer[] = [];
   let starts: number[] = [];
   let refs: Ref[] = [];
   let rejected: Rejected[] = [];
@@ -135,7 +138,11 @@ export async function* batches(
       to: upTo,
       last,
     };
-    rows = new CopyBuffer(rows.bytes.length);
+    if (options.recycle) used.push(rows);
+    // This batch is handed over now, and the one before may still be on its way to the server.
+    const free = used.length > 2 ? used.shift() : undefined;
+    rows = free ?? new CopyBuffer(rows.bytes.length);
+    rows.truncate(0);
     starts = [];
     refs = [];
     rejected = [];

@@ -104,6 +104,7 @@ export async function compareTable(
   for await (const batch of batches(mapping, reader, parents, {
     ...(range && { first: range.from, from: range.from, to: range.to }),
     rows: 10_000,
+    recycle: true,
   })) {
     await pace?.pass(batch.to - batch.from);
     const { bytes } = batch.rows;

@@ -62,6 +62,7 @@ export async function loadPart(
     from: done?.position ?? part.from,
     to: part.to,
     rows: options.batchRows,
+    recycle: true,
   });
   try {
     for await (const batch of source) {

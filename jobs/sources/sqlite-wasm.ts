@@ -2,6 +2,8 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import initialize from '@sqlite.org/sqlite-wasm';
+import { ReadAhead } from './read-ahead.ts';
+import { CellKind } from './source.ts';
 
 /**
  * SQLite's own engine, compiled to WebAssembly: what a row holds is read from its memory, where the driver would make a
@@ -62,7 +64,8 @@ interface Sqlite3 {
 }
 
 const VFS = 'node-files';
-const files = new Map<number, number>();
+/** Open files, by where SQLite has their structs; only a named one is read ahead, as nobody writes to it. */
+const files = new Map<number, { readonly fd: number; readonly ahead?: ReadAhead }>();
 let temporary = 0;
 installFiles();
 
@@ -89,14 +92,16 @@ function installFiles(): void {
   };
   const io = {
     xClose: (file: number) => {
-      closeSync(files.get(file)!);
+      closeSync(files.get(file)!.fd);
       files.delete(file);
       return ok;
     },
     xRead: (file: number, to: number, size: number, from: bigint) => {
       let read = 0;
       const failed = attempt(() => {
-        read = readSync(files.get(file)!, wasm.heap8u(), to, size, Number(from));
+        const { fd, ahead } = files.get(file)!;
+        const heap = memory();
+        read = ahead ? ahead.read(heap, to, size, Number(from)) : readSync(fd, heap, to, size, Number(from));
       }, capi.SQLITE_IOERR_READ);
       if (failed !== ok || read === size) return failed;
       wasm.heap8u().fill(0, to + read, to + size);
@@ -104,13 +109,13 @@ function installFiles(): void {
     },
     xWrite: (file: number, from: number, size: number, to: bigint) =>
       attempt(() => {
-        if (writeSync(files.get(file)!, wasm.heap8u(), from, size, Number(to)) !== size) throw new Error();
+        if (writeSync(files.get(file)!.fd, wasm.heap8u(), from, size, Number(to)) !== size) throw new Error();
       }, capi.SQLITE_IOERR_WRITE),
     xTruncate: (file: number, size: bigint) =>
-      attempt(() => ftruncateSync(files.get(file)!, Number(size)), capi.SQLITE_IOERR_TRUNCATE),
+      attempt(() => ftruncateSync(files.get(file)!.fd, Number(size)), capi.SQLITE_IOERR_TRUNCATE),
     xSync: () => ok,
     xFileSize: (file: number, out: number) => {
-      wasm.poke64(out, BigInt(fstatSync(files.get(file)!).size));
+      wasm.poke64(out, BigInt(fstatSync(files.get(file)!.fd).size));
       return ok;
     },
     // Nobody else has a snapshot open for writing.
@@ -127,7 +132,8 @@ function installFiles(): void {
   const system = {
     xOpen: (_vfs: number, name: number, file: number, flags: number, out: number) =>
       attempt(() => {
-        files.set(file, name === 0 ? openTemporary() : openSync(wasm.cstrToJs(name), 'r'));
+        const fd = name === 0 ? openTemporary() : openSync(wasm.cstrToJs(name), 'r');
+        files.set(file, name === 0 ? { fd } : { fd, ahead: new ReadAhead(fd) });
         new capi.sqlite3_file(file).$pMethods = methods.pointer;
         if (out !== 0) wasm.poke32(out, flags);
       }, capi.SQLITE_CANTOPEN),
@@ -209,6 +215,7 @@ export class WasmDatabase {
 const {
   sqlite3_step,
   sqlite3_column_type,
+  sqlite3_column_value,
   sqlite3_column_double,
   sqlite3_column_blob,
   sqlite3_column_bytes,
@@ -219,56 +226,96 @@ export class WasmStatement {
   readonly columns: number;
 
   constructor(
-    private readonly statement: number,
+    readonly pointer: number,
     private readonly failure: () => Error,
   ) {
-    this.columns = native.sqlite3_column_count!(statement);
+    this.columns = native.sqlite3_column_count!(pointer);
   }
 
   /** @param index from 1 */
   bindBlob(index: number, value: Uint8Array): void {
     const copy = wasm.alloc(Math.max(1, value.length));
     wasm.heap8u().set(value, copy);
-    native.sqlite3_bind_blob!(this.statement, index, copy, value.length, TRANSIENT);
+    native.sqlite3_bind_blob!(this.pointer, index, copy, value.length, TRANSIENT);
     wasm.dealloc(copy);
   }
 
   bindInteger(index: number, value: bigint): void {
-    native.sqlite3_bind_int64(this.statement, index, value);
+    native.sqlite3_bind_int64(this.pointer, index, value);
+  }
+
+  /**
+   * Of the columns from `first` on, kind, number, and place and size of a text or blob: from SQLite's own struct of each
+   * value, for one call instead of three a column.
+   */
+  read(
+    first: number,
+    kinds: Uint8Array,
+    numbers: Float64Array,
+    starts: Uint32Array,
+    sizes: Uint32Array,
+  ): void {
+    const at = sqlite3_column_value!(this.pointer, first);
+    const heap = heapView();
+    for (let i = 0; i < kinds.length; i++) {
+      const value = at + i * Mem.size;
+      const type = heap.getUint16(value + Mem.flags, true) & Mem.types;
+      if (type === Mem.real) {
+        kinds[i] = CellKind.real;
+        numbers[i] = heap.getFloat64(value, true);
+      } else if (type === Mem.text) {
+        kinds[i] = CellKind.text;
+        starts[i] = heap.getUint32(value + Mem.start, true);
+        sizes[i] = heap.getUint32(value + Mem.length, true);
+      } else if (type === Mem.integer) {
+        kinds[i] = CellKind.integer;
+        numbers[i] = heap.getInt32(value + 4, true) * 0x1_0000_0000 + heap.getUint32(value, true);
+      } else if (type === Mem.null) {
+        kinds[i] = CellKind.null;
+      } else {
+        const kind = this.kind(first + i);
+        kinds[i] = kind;
+        if (kind <= CellKind.real) numbers[i] = this.double(first + i);
+        else if (kind !== CellKind.null) {
+          starts[i] = this.start(first + i);
+          sizes[i] = this.size(first + i);
+        }
+      }
+    }
   }
 
   /** False: there are no more rows. */
   step(): boolean {
-    const code = sqlite3_step!(this.statement);
+    const code = sqlite3_step!(this.pointer);
     if (code === ROW) return true;
     if (code === DONE) return false;
     throw this.failure();
   }
 
   reset(): void {
-    native.sqlite3_reset!(this.statement);
+    native.sqlite3_reset!(this.pointer);
   }
 
   kind(column: number): number {
-    return sqlite3_column_type!(this.statement, column);
+    return sqlite3_column_type!(this.pointer, column);
   }
 
   /** An integer beyond 2^53 loses digits. */
   double(column: number): number {
-    return sqlite3_column_double!(this.statement, column);
+    return sqlite3_column_double!(this.pointer, column);
   }
 
   integer(column: number): bigint {
-    return native.sqlite3_column_int64(this.statement, column);
+    return native.sqlite3_column_int64(this.pointer, column);
   }
 
   /** Where the bytes of a text or blob begin in `memory()`; of a number, those of its text. Ask `size` after it. */
   start(column: number): number {
-    return sqlite3_column_blob!(this.statement, column);
+    return sqlite3_column_blob!(this.pointer, column);
   }
 
   size(column: number): number {
-    return sqlite3_column_bytes!(this.statement, column);
+    return sqlite3_column_bytes!(this.pointer, column);
   }
 
   /** The bytes of a text or blob; of a number, its text. */
@@ -278,7 +325,7 @@ export class WasmStatement {
   }
 
   close(): void {
-    native.sqlite3_finalize!(this.statement);
+    native.sqlite3_finalize!(this.pointer);
   }
 }
 
@@ -292,4 +339,42 @@ export function memory(): Buffer {
     view = Buffer.from(heap.buffer, heap.byteOffset, heap.byteLength);
   }
   return view;
+}
+
+let numbersOfHeap: DataView = new DataView(new ArrayBuffer(0));
+
+function heapView(): DataView {
+  const { buffer } = memory();
+  if (numbersOfHeap.buffer !== buffer) numbersOfHeap = new DataView(buffer);
+  return numbersOfHeap;
+}
+
+/**
+ * Where the parts of SQLite's `sqlite3_value` are, and its flags. Source: `struct sqlite3_value` and `MEM_*` in
+ * src/vdbeInt.h of SQLite 3.50; a unit test holds every kind of value against the public functions.
+ */
+const Mem = {
+  start: 8,
+  length: 12,
+  flags: 16,
+  size: sizeOfValue(),
+  types: 0x3f,
+  null: 0x01,
+  text: 0x02,
+  integer: 0x04,
+  real: 0x08,
+} as const;
+
+/** The values of a row lie one behind the other. */
+function sizeOfValue(): number {
+  const database = new WasmDatabase(':memory:');
+  const statement = database.prepare('select 1, 2');
+  statement.step();
+  const [one, two] = [0, 1].map((column) => sqlite3_column_value!(statement.pointer, column)) as [
+    number,
+    number,
+  ];
+  statement.close();
+  database.close();
+  return two - one;
 }

@@ -259,18 +259,10 @@ class Cursor implements CellCursor, Cells {
   }
 
   next(): boolean {
-    const { statement, kinds } = this;
+    const { statement } = this;
     if (!statement.step()) return false;
     this.rowid = statement.double(0);
-    for (let i = 0; i < kinds.length; i++) {
-      const kind = statement.kind(i + 1);
-      kinds[i] = kind;
-      if (kind <= CellKind.real) this.numbers[i] = statement.double(i + 1);
-      else if (kind !== CellKind.null) {
-        this.starts[i] = statement.start(i + 1);
-        this.sizes[i] = statement.size(i + 1);
-      }
-    }
+    statement.read(1, this.kinds, this.numbers, this.starts, this.sizes);
     this.bytes = memory();
     return true;
   }

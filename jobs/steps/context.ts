@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { Crew } from '../crew/crew.ts';
-import { connect, type RoleKind, roleName, serverOf, urlFor, withConnection } from '../database.ts';
+import {
+  connect,
+  type RoleKind,
+  roleName,
+  serverOf,
+  setForSession,
+  urlFor,
+  withConnection,
+} from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
 import { Pace, type PaceOptions } from '../engine/pace.ts';
@@ -83,15 +91,6 @@ export async function prepareLoading(client: pg.Client, system: SystemMapping): 
 
 export function loadSettings(system: SystemMapping): Readonly<Record<string, string>> {
   return { 'cutover.loading': 'on', ...system.loadSettings };
-}
-
-export async function setForSession(
-  client: pg.Client,
-  settings: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  for (const [name, value] of Object.entries(settings)) {
-    await client.query('select set_config($1, $2, false)', [name, value]);
-  }
 }
 
 /** Opens the current snapshot for the time of `use`. */

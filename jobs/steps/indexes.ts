@@ -1,9 +1,10 @@
 import type pg from 'pg';
+import { setForSession } from '../database.ts';
 import { CutoverError } from '../errors.ts';
 import { type AfterLoad, afterLoad, stagesOf } from '../sql.ts';
 import { vacuumTables } from './analyze.ts';
 import { limitsOf, shareOf } from './build-share.ts';
-import { asRole, databaseUrl, type StepContext, setForSession } from './context.ts';
+import { asRole, databaseUrl, type StepContext } from './context.ts';
 import { editionOf } from './schema.ts';
 
 /** What is made after the load: indexes, statistics, compression, aggregates. May be repeated at any time. */

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { ident } from '../database.ts';
+import { ident, setForSession } from '../database.ts';
 import { shareTarget } from '../engine/hold.ts';
 import { analyzeTables } from './analyze.ts';
 import { limitsOf, shareOf } from './build-share.ts';
-import { asRole, connectAs, databaseUrl, type StepContext, setForSession } from './context.ts';
+import { asRole, connectAs, databaseUrl, type StepContext } from './context.ts';
 
 /** What a rebuild that was cut short leaves: an invalid copy beside the index. */
 const LEFT_OVER = '_cc(new|old)[0-9]*$';
