@@ -3,7 +3,6 @@ import { publishVerification } from './kubernetes.ts';
 import { type CommonOptions, platformOf, requireSource } from './options.ts';
 import { type JobName, stepsOf } from './plan.ts';
 import { reasonOf, withoutPasswords, withoutValues } from './print.ts';
-import { checkRedis } from './redis.ts';
 import type { Report } from './report.ts';
 
 /**
@@ -15,7 +14,11 @@ export async function runJob(name: JobName, options: CommonOptions, signal: Abor
   const work = async (): Promise<Report> => {
     if (name === 'backup' || name === 'recheck') requireSource(`job ${name}`, options);
     const platform = await platformOf(options);
-    if (name === 'provision' && platform.redis.length > 0) await checkRedis(platform);
+    // Its client is a seventh of what a job needs of memory, and only this job needs it.
+    if (name === 'provision' && platform.redis.length > 0) {
+      const { checkRedis } = await import('./redis.ts');
+      await checkRedis(platform);
+    }
     return runFor(options, steps, platform, signal);
   };
   const { report, unpublished } = name === 'verify' ? await published(work) : { report: await work() };
