@@ -18,65 +18,61 @@ const SUM_TOLERANCE = 1e-9;
 
 interface Aggregate {
   readonly name: string;
+  /** Over `stored`, the column, and `value`, what is computed of it once a row. */
   readonly source: string;
   readonly target: string;
   readonly tolerance?: number;
 }
 
-/** What is computed of a column, by the kind of its values. Both sides speak the same words in their own dialect. */
-function aggregatesOf(field: Field): Aggregate[] {
-  const source = `"${field.from}"`;
-  const target = ident(field.column);
-  const count = { name: 'count', source: `count(${source})`, target: `count(${target})` };
-  switch (field.aggregate) {
-    case 'number':
-      return [
-        count,
-        { name: 'min', source: `min(${source})`, target: `min(${target})` },
-        { name: 'max', source: `max(${source})`, target: `max(${target})` },
-        { name: 'distinct', source: `count(distinct ${source})`, target: `count(distinct ${target})` },
-        {
-          name: 'sum',
-          source: `total(${source})`,
-          target: `coalesce(sum(${target}), 0)`,
-          tolerance: SUM_TOLERANCE,
-        },
-      ];
+/** What is asked of a column on both sides, each in its own dialect. */
+interface Question {
+  readonly column: string;
+  readonly stored: string;
+  /** SQL of the value that the source's engine computes of the stored one. */
+  readonly value: string;
+  readonly aggregates: readonly Aggregate[];
+}
+
+function questionOf({ column, from, aggregate }: Field): Question | undefined {
+  const stored = `"${from}"`;
+  const target = ident(column);
+  const count = { name: 'count', source: 'count(stored)', target: `count(${target})` };
+  const ordered = (value: string, distinct = value): Aggregate[] => [
+    count,
+    { name: 'min', source: 'min(value)', target: `min(${value})` },
+    { name: 'max', source: 'max(value)', target: `max(${value})` },
+    { name: 'distinct', source: 'count(distinct value)', target: `count(distinct ${distinct})` },
+  ];
+  switch (aggregate) {
+    case 'number': {
+      const sum = {
+        name: 'sum',
+        source: 'total(value)',
+        target: `coalesce(sum(${target}), 0)`,
+        tolerance: SUM_TOLERANCE,
+      };
+      return { column, stored, value: stored, aggregates: [...ordered(target), sum] };
+    }
     case 'text':
-      return [
-        count,
-        { name: 'min', source: `min(${source})`, target: `min(${target} collate "C")` },
-        { name: 'max', source: `max(${source})`, target: `max(${target} collate "C")` },
-        { name: 'distinct', source: `count(distinct ${source})`, target: `count(distinct ${target})` },
-      ];
+      return { column, stored, value: stored, aggregates: ordered(`${target} collate "C"`, target) };
     case 'instant': {
       // SQLite rounds to milliseconds, up into the next second at the end of one: the fraction is taken from the text.
-      const fraction = `cast(substr(substr(rtrim(${source}, 'Z'), 21) || '000000', 1, 6) as integer)`;
-      const micros = `(strftime('%s', substr(${source}, 1, 19)) * 1000000 + ${fraction})`;
-      const epoch = `(extract(epoch from ${target}) * 1000000)::bigint`;
-      return [
-        count,
-        { name: 'min', source: `min(${micros})`, target: `min(${epoch})` },
-        { name: 'max', source: `max(${micros})`, target: `max(${epoch})` },
-        { name: 'distinct', source: `count(distinct ${micros})`, target: `count(distinct ${epoch})` },
-      ];
+      const fraction = `cast(substr(substr(rtrim(${stored}, 'Z'), 21) || '000000', 1, 6) as integer)`;
+      const value = `(strftime('%s', substr(${stored}, 1, 19)) * 1000000 + ${fraction})`;
+      return {
+        column,
+        stored,
+        value,
+        aggregates: ordered(`(extract(epoch from ${target}) * 1000000)::bigint`),
+      };
     }
     case 'uuid': {
-      const digits = `lower(replace(${source}, '-', ''))`;
-      const stored = `replace(${target}::text, '-', '') collate "C"`;
-      return [
-        count,
-        { name: 'min', source: `min(${digits})`, target: `min(${stored})` },
-        { name: 'max', source: `max(${digits})`, target: `max(${stored})` },
-        {
-          name: 'distinct',
-          source: `count(distinct ${digits})`,
-          target: `count(distinct ${target})`,
-        },
-      ];
+      const value = `lower(replace(${stored}, '-', ''))`;
+      const text = `replace(${target}::text, '-', '') collate "C"`;
+      return { column, stored, value, aggregates: ordered(text, target) };
     }
     default:
-      return [];
+      return undefined;
   }
 }
 
@@ -94,10 +90,12 @@ export async function compareAggregates(
 ): Promise<CheckResult[]> {
   excludeRows(sqlite, setAside);
   const results: CheckResult[] = [];
-  const columns = mapping.fields.map((field) => ({ column: field.column, aggregates: aggregatesOf(field) }));
-  columns.push({ column: '*', aggregates: [{ name: 'count', source: 'count(*)', target: 'count(*)' }] });
-  for (const { column, aggregates } of columns) {
-    if (aggregates.length === 0) continue;
+  const rows: Aggregate = { name: 'count', source: 'count(*)', target: 'count(*)' };
+  const questions = [
+    ...mapping.fields.flatMap((field) => questionOf(field) ?? []),
+    { column: '*', value: 'null', stored: 'null', aggregates: [rows] },
+  ];
+  for (const { column, value, stored, aggregates } of questions) {
     const target = client.query<unknown[]>({
       text: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
       rowMode: 'array',
@@ -105,9 +103,11 @@ export async function compareAggregates(
     target.catch(() => {});
     // SQLite answers synchronously: a column at a time lets the other systems' connections live meanwhile.
     await setImmediate();
+    // A limit keeps the engine from computing the value again for each aggregate.
     const [left] = sqlite.query(
-      `select ${aggregates.map((each) => each.source).join(', ')} from "${mapping.entity}"
-       where rowid not in (select id from temp.set_aside)`,
+      `select ${aggregates.map((each) => each.source).join(', ')} from (
+         select ${stored} as stored, ${value} as value from "${mapping.entity}"
+         where rowid not in (select id from temp.set_aside) limit -1)`,
     );
     const [right] = (await target).rows;
     for (const [i, each] of aggregates.entries()) {
