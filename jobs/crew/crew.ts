@@ -18,7 +18,7 @@ export interface Site {
   /** Name and settings of its sessions. */
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;
-  /** Of one thread. */
+  /** Of all threads together. */
   readonly pace: PaceOptions;
 }
 
@@ -35,15 +35,18 @@ export interface CompareTask {
 }
 
 export type Compared = Comparison & { readonly divergences: readonly Divergence[] };
-export type Order = LoadTask | CompareTask | 'stop' | 'end';
+/** A task, with how many threads share the rate; or a word to all. */
+export type Order = ((LoadTask | CompareTask) & { readonly members: number }) | 'stop' | 'end';
 export type Answer =
+  /** Until when, because the window is shut. */
+  | { readonly waits: Date }
   | { readonly written: Counts }
   | { readonly done: Compared | undefined }
   | { readonly failed: { kind?: CutoverError['kind']; message: string; fix?: string | undefined } };
 
 /** Threads that work on one system's snapshot side by side, each with a connection of its own. */
 export class Crew implements LoadCrew {
-  #workers: Worker[] = [];
+  #members: Member[] = [];
   #file: ReturnType<typeof makeThreadFile> | undefined;
 
   constructor(
@@ -51,6 +54,7 @@ export class Crew implements LoadCrew {
     readonly partRows: number,
     private readonly site: Site,
     private readonly signal: AbortSignal | undefined,
+    private readonly waits: (until: Date) => void,
   ) {}
 
   async load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void> {
@@ -66,42 +70,37 @@ export class Crew implements LoadCrew {
 
   /** Ends the threads. */
   async end(): Promise<void> {
-    await Promise.all(
-      this.#workers.map((worker) => {
-        const ended = new Promise((resolve) => worker.once('exit', resolve));
-        worker.postMessage('end' satisfies Order);
-        return ended;
-      }),
-    );
-    this.#workers = [];
-    await (await this.#file)?.remove();
+    for (const { worker } of this.#members) worker.postMessage('end' satisfies Order);
+    await Promise.all(this.#members.map(({ ended }) => ended));
+    this.#members = [];
+    await (await this.#file?.catch(() => undefined))?.remove();
     this.#file = undefined;
   }
 
   /** Hands the tasks out, the next one to whoever is free. The first failure stops the others at their next batch. */
-  async #all(tasks: readonly Exclude<Order, string>[], onBatch: (written: Counts) => void) {
+  async #all(tasks: readonly (LoadTask | CompareTask)[], onBatch: (written: Counts) => void) {
     const results: (Compared | undefined)[] = [];
     let next = 0;
     let failure: unknown;
     const stop = () => {
-      for (const worker of this.#workers) worker.postMessage('stop' satisfies Order);
+      for (const { worker } of this.#members) worker.postMessage('stop' satisfies Order);
     };
-    this.signal?.addEventListener('abort', stop);
     this.#file ??= makeThreadFile();
-    const file = await this.#file;
+    const { path } = await this.#file;
+    const members = Math.min(this.threads, tasks.length);
+    this.signal?.addEventListener('abort', stop);
     try {
       await Promise.all(
-        Array.from({ length: Math.min(this.threads, tasks.length) }, async (_, at) => {
-          this.#workers[at] ??= new Worker(file.path, {
-            workerData: this.site,
-            execArgv: [],
-            // Rows are written into memory that is used again: what is collected is small and short-lived.
-            resourceLimits: { maxYoungGenerationSizeMb: 8 },
-          });
+        Array.from({ length: members }, async (_, at) => {
+          this.#members[at] ??= begin(path, this.site);
           while (next < tasks.length && failure === undefined && !this.signal?.aborted) {
             const mine = next++;
             try {
-              results[mine] = await one(this.#workers[at]!, tasks[mine]!, onBatch);
+              results[mine] = await this.#one(
+                this.#members[at]!.worker,
+                { ...tasks[mine]!, members },
+                onBatch,
+              );
             } catch (error) {
               failure ??= error;
               stop();
@@ -116,29 +115,50 @@ export class Crew implements LoadCrew {
     if (failure !== undefined) throw failure;
     return results;
   }
+
+  #one(
+    worker: Worker,
+    order: Exclude<Order, string>,
+    onBatch: (written: Counts) => void,
+  ): Promise<Compared | undefined> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        worker.off('message', heard).off('error', died).off('exit', left);
+        settle();
+      };
+      const heard = (answer: Answer) => {
+        if ('written' in answer) onBatch(answer.written);
+        else if ('waits' in answer) this.waits(answer.waits);
+        else if ('done' in answer) finish(() => resolve(answer.done));
+        else {
+          const { kind, message, fix } = answer.failed;
+          finish(() =>
+            reject(kind === undefined ? new Error(message) : new CutoverError(kind, message, fix)),
+          );
+        }
+      };
+      const died = (error: Error) => finish(() => reject(error));
+      const left = (code: number) => finish(() => reject(new Error(`a thread ended with code ${code}`)));
+      worker.on('message', heard).on('error', died).on('exit', left);
+      worker.postMessage(order);
+    });
+  }
 }
 
-function one(
-  worker: Worker,
-  task: Exclude<Order, string>,
-  onBatch: (written: Counts) => void,
-): Promise<Compared | undefined> {
-  return new Promise((resolve, reject) => {
-    const finish = (settle: () => void) => {
-      worker.off('message', heard).off('error', died).off('exit', left);
-      settle();
-    };
-    const heard = (answer: Answer) => {
-      if ('written' in answer) onBatch(answer.written);
-      else if ('done' in answer) finish(() => resolve(answer.done));
-      else {
-        const { kind, message, fix } = answer.failed;
-        finish(() => reject(kind === undefined ? new Error(message) : new CutoverError(kind, message, fix)));
-      }
-    };
-    const died = (error: Error) => finish(() => reject(error));
-    const left = (code: number) => finish(() => reject(new Error(`a thread ended with code ${code}`)));
-    worker.on('message', heard).on('error', died).on('exit', left);
-    worker.postMessage(task);
+interface Member {
+  readonly worker: Worker;
+  /** Settled once the thread has ended, in whatever way. */
+  readonly ended: Promise<unknown>;
+}
+
+function begin(path: string, site: Site): Member {
+  const worker = new Worker(path, {
+    workerData: site,
+    execArgv: [],
+    // Rows are written into memory that is used again: what is collected is small and short-lived.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
+  // A thread that dies between two tasks is met by the next one.
+  worker.on('error', () => {});
+  return { worker, ended: new Promise((resolve) => worker.once('exit', resolve)) };
 }

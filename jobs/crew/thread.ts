@@ -1,14 +1,15 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, threadId, workerData } from 'node:worker_threads';
 import type pg from 'pg';
 import { connect, setForSession, targetError } from '../database.ts';
 import { compareTable, type Divergence } from '../engine/compare.ts';
 import { quarantinedIn } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
-import { Pace } from '../engine/pace.ts';
+import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
 import { loadPart } from '../engine/part.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
+import type { OrderedReader } from '../sources/source.ts';
 import { systemsNamed } from '../systems/index.ts';
 import type { Answer, CompareTask, LoadTask, Order, Site } from './crew.ts';
 
@@ -20,71 +21,79 @@ const stop = new AbortController();
 
 const system = systemsNamed([site.system])[0]!;
 
-const loading = new Pace(site.pace);
-// A comparison holds one snapshot of the database: it does not wait for a window to open again.
-const comparing = new Pace({ maxRowsPerSecond: site.pace.maxRowsPerSecond });
-
 let ready: Promise<{ client: pg.Client; store: OpenStore }> | undefined;
 
 async function begin() {
   const client = await connect(site.url, site.name);
-  await setForSession(client, site.settings);
-  return { client, store: await openStore(system, site.snapshot, site.scratch) };
-}
-
-function tableNamed(table: string): TableMapping {
-  return system.tables.find((mapping) => mapping.table === table)!;
-}
-
-async function load({ table, part, done, ...how }: LoadTask): Promise<void> {
-  const { client, store } = await ready!;
-  const mapping = tableNamed(table);
-  const parents = new Parents();
-  const reader = await store.reader(mapping, parents);
   try {
-    await loadPart(client, mapping, reader, parents, part, done, {
-      ...how,
-      dryRun: false,
-      signal: stop.signal,
-      pace: loading,
-      onBatch: (written) => say({ written }),
-    });
-  } finally {
-    await reader.close();
+    await setForSession(client, site.settings);
+    return { client, store: await openStore(system, site.snapshot, `${site.scratch}-${threadId}`) };
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw error;
   }
+}
+
+/** The table that the last task was about, with what each task needs of it. */
+let open:
+  | { readonly mapping: TableMapping; readonly reader: OrderedReader; readonly parents: Parents }
+  | undefined;
+
+async function openTable(table: string) {
+  if (open?.mapping.table !== table) {
+    await open?.reader.close();
+    const { store } = await ready!;
+    const mapping = system.tables.find((each) => each.table === table)!;
+    const parents = new Parents();
+    open = { mapping, parents, reader: await store.reader(mapping, parents) };
+  }
+  return open;
+}
+
+/** This thread's share of the rate. */
+let pace: Pace | undefined;
+
+function paceAmong(members: number, window: Window | undefined): Pace {
+  const rate = site.pace.maxRowsPerSecond;
+  pace ??= new Pace({ window, maxRowsPerSecond: rate && rate / members }, (waits) => say({ waits }));
+  return pace;
+}
+
+async function load({ table, part, done, members, ...how }: LoadTask & { members: number }): Promise<void> {
+  const { client } = await ready!;
+  const { mapping, reader, parents } = await openTable(table);
+  await loadPart(client, mapping, reader, parents, part, done, {
+    ...how,
+    dryRun: false,
+    signal: stop.signal,
+    pace: paceAmong(members, site.pace.window),
+    onBatch: (written) => say({ written }),
+  });
   say({ done: undefined });
 }
 
-async function compare({ table, range, runId, view, listed }: CompareTask): Promise<void> {
-  const { client, store } = await ready!;
-  const mapping = tableNamed(table);
-  const parents = new Parents();
-  const reader = await store.reader(mapping, parents);
+async function compare(task: CompareTask & { members: number }): Promise<void> {
+  const { table, range, runId, view, listed, members } = task;
+  const { client } = await ready!;
+  const { mapping, reader, parents } = await openTable(table);
   const divergences: Divergence[] = [];
-  try {
-    await client.query('begin isolation level repeatable read read only');
-    await client.query(`set transaction snapshot '${view}'`);
-    const quarantined = await quarantinedIn(client, runId, table);
-    const comparison = await compareTable(
-      client,
-      mapping,
-      reader,
-      parents,
-      quarantined,
-      (each) => {
-        if (divergences.length < listed) divergences.push(each);
-      },
-      { range, pace: comparing },
-    );
-    await client.query('commit');
-    say({ done: { ...comparison, divergences } });
-  } finally {
-    await reader.close();
-  }
+  await client.query('begin isolation level repeatable read read only');
+  await client.query(`set transaction snapshot '${view}'`);
+  const quarantined = await quarantinedIn(client, runId, table);
+  const keep = (each: Divergence) => {
+    if (divergences.length < listed) divergences.push(each);
+  };
+  // A comparison holds a snapshot of the database: it does not wait for a window to open again.
+  const pace = paceAmong(members, undefined);
+  const how = { range, pace, signal: stop.signal };
+  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, how);
+  await client.query('commit');
+  say({ done: { ...found, divergences } });
 }
 
 async function end(): Promise<void> {
   const opened = await ready?.catch(() => undefined);
+  await open?.reader.close();
   await opened?.client.end().catch(() => {});
   await opened?.store.close();
   port.close();

@@ -124,12 +124,13 @@ export async function* batches(
     }
   };
   const recordOf = (ref: Ref) => (typeof ref === 'number' ? reader.find!(ref) : ref);
+  const locatorOf = (ref: Ref) => (typeof ref === 'number' ? reader.locator!(ref) : ref.locator);
   const take = (upTo: number, last: boolean): Batch => {
     const kept = refs;
     const batch: Batch = {
       rows,
       starts,
-      locator: (i) => recordOf(kept[i]!).locator,
+      locator: (i) => locatorOf(kept[i]!),
       payload: (i) => recordOf(kept[i]!).payload(leftOut),
       rejected,
       merged,

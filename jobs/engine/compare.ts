@@ -33,6 +33,13 @@ export interface KeyRange {
   readonly before?: readonly string[] | undefined;
 }
 
+export interface CompareOptions {
+  /** Absent: the whole table. */
+  readonly range?: KeyRange;
+  readonly pace?: Pace | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Comparison {
   /** Rows that are on both sides. */
   rows: number;
@@ -62,7 +69,7 @@ export async function compareTable(
   parents: Parents,
   quarantined: ReadonlySet<string>,
   report: (divergence: Divergence, row?: Buffer) => void,
-  { range, pace }: { readonly range?: KeyRange; readonly pace?: Pace } = {},
+  { range, pace, signal }: CompareOptions = {},
 ): Promise<Comparison> {
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   const { columns, types, keyOrder } = converter;
@@ -106,7 +113,8 @@ export async function compareTable(
     rows: 10_000,
     recycle: true,
   })) {
-    await pace?.pass(batch.to - batch.from);
+    signal?.throwIfAborted();
+    await pace?.pass(batch.to - batch.from, signal);
     const { bytes } = batch.rows;
     for (let i = 0; i < batch.starts.length; i++) {
       const start = batch.starts[i]!;

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 
 /** Bytes of entries that are sorted at once in memory. */
 const RUN_BYTES = 16 << 20;
@@ -35,12 +35,13 @@ export class ExternalSort {
   readonly #runs: { readonly from: number; readonly to: number }[] = [];
   #written = 0;
 
-  /** @param path is made anew; whoever made it removes it */
+  /** @param path is made anew and has no name from then on: legacy records outlive no process in it, however it ends */
   constructor(
     path: string,
     private readonly runBytes = RUN_BYTES,
   ) {
     this.#file = openSync(path, 'w+', 0o600);
+    rmSync(path);
   }
 
   /**
@@ -62,16 +63,6 @@ export class ExternalSort {
     this.#length += entry;
     this.count++;
     return start + HEAD + keySize;
-  }
-
-  /** Forgets everything. */
-  clear(): void {
-    this.count = 0;
-    this.#length = 0;
-    this.#starts = [];
-    this.#runs.length = 0;
-    this.#written = 0;
-    this.#sorted = undefined;
   }
 
   /** Says that all entries are there. */

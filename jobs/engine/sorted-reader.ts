@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { LeftOut } from '../sources/left-out.ts';
 import type {
   OrderedReader,
@@ -14,12 +13,14 @@ import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 import { placeSize, readPlace, writePlace } from './places.ts';
 
-/** Records a block, and bytes of their text. */
+/** Records a block, and bytes of their texts that it ends behind. */
 const BLOCK = 500;
+const MOST_BYTES = 4 << 20;
+/** Texts lie together in buffers of this size. */
 const BLOCK_BYTES = 256 << 10;
 
 /** A longer text is read again from its place instead of being sorted along. */
-const LONGEST_CARRIED = 1 << 20;
+const LONGEST_CARRIED = 64 << 10;
 
 /** So many records without a key may stand among others that are in order already. */
 const MOST_ASIDE = 10_000;
@@ -38,7 +39,6 @@ export class SortedReader implements OrderedReader {
   private constructor(
     private readonly inner: UnorderedReader,
     private readonly sort: ExternalSort,
-    private readonly file: string,
     readonly count: number,
     private readonly isNumbered: boolean,
     private readonly aside: readonly Place[] | undefined,
@@ -47,14 +47,13 @@ export class SortedReader implements OrderedReader {
     this.missingIsNotNull = inner.missingIsNotNull;
   }
 
-  /** @param file scratch file for what is sorted; removed by `close` */
+  /** @param file where the scratch file for what is sorted is made */
   static async open(
     inner: UnorderedReader,
     mapping: TableMapping,
     parents: Parents,
     file: string,
   ): Promise<SortedReader> {
-    await rm(file, { force: true });
     const sort = new ExternalSort(file);
     try {
       const isNumbered = mapping.fields.some(({ from }) => from === '$nth');
@@ -64,10 +63,9 @@ export class SortedReader implements OrderedReader {
       const ordered = isNumbered ? undefined : await readOrdered(inner, keyOf);
       if (ordered === undefined) await addAll(inner, keyOf, sort);
       const count = ordered?.count ?? sort.count;
-      return new SortedReader(inner, sort, file, count, isNumbered, ordered?.aside);
+      return new SortedReader(inner, sort, count, isNumbered, ordered?.aside);
     } catch (error) {
       sort.close();
-      await rm(file, { force: true });
       throw error;
     }
   }
@@ -101,6 +99,7 @@ export class SortedReader implements OrderedReader {
     let records: SourceRecord[] = [];
     let text = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     let filled = 0;
+    let textBytes = 0;
     for (let position = 0; cursor.next(); position++) {
       const nth = numbers?.next(cursor.bytes, cursor.keyStart, cursor.keyEnd);
       if (position < from) continue;
@@ -118,9 +117,11 @@ export class SortedReader implements OrderedReader {
         filled += size;
       }
       records.push(nth === undefined ? record : new NumberedRecord(record, BigInt(nth)));
-      if (records.length === BLOCK) {
+      textBytes += size;
+      if (records.length === BLOCK || textBytes > MOST_BYTES) {
         yield records;
         records = [];
+        textBytes = 0;
       }
     }
     if (records.length > 0) yield records;
@@ -129,7 +130,6 @@ export class SortedReader implements OrderedReader {
   async close(): Promise<void> {
     this.sort.close();
     await this.inner.close();
-    await rm(this.file, { force: true });
   }
 }
 

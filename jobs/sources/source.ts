@@ -41,8 +41,9 @@ export interface OrderedReader extends EntityReader {
   cells?(from: number): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
-  /** A row of `cells` by its `rowid`. */
+  /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
+  locator?(rowid: number): string;
 }
 
 /** SQLite's fundamental datatypes, by the numbers that its C interface gives them. */

@@ -8,8 +8,8 @@ export interface Stretch {
   readonly where: string;
   readonly values: readonly Buffer[];
   readonly count: number;
-  /** The series columns as they are stored; undefined for rows that belong to no series. */
-  readonly key?: readonly string[];
+  /** The series columns as they are stored; undefined where no table can hold them. */
+  readonly key?: readonly string[] | undefined;
 }
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -52,7 +52,10 @@ export function stretchesOf(db: WasmDatabase, table: string, order: SourceOrder,
       where: each.spellings.map(() => one).join(' or '),
       values: each.spellings.flat(),
       count: each.count,
-      key: each.stored,
+      // What PostgreSQL can't hold is no bound in it.
+      key: each.stored.every((name) => !name.includes('\0') && !name.includes('\ufffd'))
+        ? each.stored
+        : undefined,
     }));
   const rest = count - stretches.reduce((sum, stretch) => sum + stretch.count, 0);
   const isText = columns.map((column) => `typeof(${quote(column)}) = 'text'`).join(' and ');

@@ -180,7 +180,11 @@ export class WasmDatabase {
     try {
       const code = native.sqlite3_open_v2!(name, out, capi.SQLITE_OPEN_READONLY, vfs);
       this.#db = wasm.peekPtr(out);
-      if (code !== 0) throw this.#error();
+      if (code !== 0) {
+        const error = this.#error();
+        this.close();
+        throw error;
+      }
     } finally {
       for (const each of [name, vfs, out]) wasm.dealloc(each);
     }

@@ -185,6 +185,10 @@ export class SqliteReader implements OrderedReader {
     return cuts;
   }
 
+  locator(rowid: number): string {
+    return rowLocator(this.entity, rowid);
+  }
+
   /** The record with this rowid. */
   find(rowid: number): SourceRecord {
     this.#byRowid ??= new Cursor(this.engine.prepare(`${this.#select} where rowid = ?`), this.#shape);

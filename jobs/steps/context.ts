@@ -140,9 +140,14 @@ export function checkBudget(context: StepContext): void {
 }
 
 /** The pace of what one thread does by itself. */
-export function paceOf({ pace = {}, log, system }: StepContext): Pace {
-  return new Pace(pace, (until) => log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`));
+export function paceOf(context: StepContext): Pace {
+  return new Pace(context.pace ?? {}, saysWaiting(context));
 }
+
+const saysWaiting =
+  ({ log, system }: StepContext) =>
+  (until: Date) =>
+    log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`);
 
 /** Threads for the large tables of a snapshot. `end` them. */
 export function crewOf(
@@ -152,7 +157,6 @@ export function crewOf(
   settings: Readonly<Record<string, string>> = {},
 ): Crew {
   const { home, system } = context;
-  const rate = context.pace?.maxRowsPerSecond;
   const site = {
     system: system.name,
     snapshot,
@@ -160,9 +164,9 @@ export function crewOf(
     url: databaseUrl(context, kind),
     name: `cutover ${system.name}`,
     settings,
-    pace: { ...context.pace, maxRowsPerSecond: rate && rate / context.threads },
+    pace: context.pace ?? {},
   };
-  return new Crew(context.threads, context.partRows, site, context.signal);
+  return new Crew(context.threads, context.partRows, site, context.signal, saysWaiting(context));
 }
 
 const scratchFolder = (home: string, system: SystemMapping) =>

@@ -60,6 +60,8 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
     await asRole(context, 'verifier', (client) =>
       withCurrentStore(context, async (store, snapshot) => {
         await client.query('begin isolation level repeatable read read only');
+        // It waits in its transaction while threads compare in the same snapshot.
+        await client.query('set local idle_in_transaction_session_timeout = 0');
         const identity = await identityOf(context, snapshot, await catalogDigest(client));
         const { rows: recorded } = await client.query<{ digest: string }>(
           'select digest from migration.fingerprint order by id desc limit 1',
@@ -96,6 +98,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
                 reader,
                 parents,
                 pace,
+                context.signal,
               );
               divergences.push(...compared.divergences.slice(0, LISTED - divergences.length));
               rows += compared.rows;
@@ -163,6 +166,7 @@ async function compareInParts(
   reader: OrderedReader,
   parents: Parents,
   pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<Compared> {
   const parts = cut(mapping, reader, parents, crew);
   const table = mapping.table;
@@ -185,7 +189,7 @@ async function compareInParts(
   const keep = (divergence: Divergence) => {
     if (divergences.length < LISTED) divergences.push(divergence);
   };
-  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, { pace });
+  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, { pace, signal });
   return { ...found, divergences };
 }
 

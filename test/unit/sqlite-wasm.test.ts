@@ -83,7 +83,9 @@ describe('a database', () => {
   it('that is none is refused in SQLite’s words', () => {
     const file = join(folder, 'none.db');
     writeFileSync(file, 'no database at all, but long enough to be taken for one: '.repeat(30));
-    expect(() => new WasmDatabase(file).prepare('select * from sqlite_master').step()).toThrow(/not a database/);
+    expect(() => new WasmDatabase(file).prepare('select * from sqlite_master').step()).toThrow(
+      /not a database/,
+    );
     expect(() => new WasmDatabase(join(folder, 'nowhere.db'))).toThrow(/unable to open/);
   });
 
