@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { ident, libpqVariables, urlFor, withConnection } from '../jobs/database.ts';
 import { CutoverError } from '../jobs/errors.ts';
-import { readOnlyUri } from '../jobs/sources/sqlite.ts';
+import { readOnlyUri } from '../jobs/sources/sqlite-uri.ts';
 import { type CandleSample, changedCopy } from './candle-sample.ts';
 import type { Bench, Peer } from './case.ts';
 import { runChild } from './child.ts';

@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { instantSearch } from '../../jobs/systems/instant-search/index.ts';
 import type { MakeCase } from '../case.ts';
 import { instantSearchQueries, type Someone } from '../queries/instant-search.ts';
 import { loadedStores } from '../queries/loaded.ts';
-import { keepPlans, peersOf, requireSameRows, type Stores } from '../queries/peers.ts';
+import { caseOf, requireSameRows, type Stores } from '../queries/peers.ts';
 
 /** instant-search's hot queries on both sides; the plans of the target are kept in `explain/instant-search`. */
 export const make: MakeCase = async (bench) => {
@@ -20,19 +19,13 @@ export const make: MakeCase = async (bench) => {
   const queries = instantSearchQueries(await someone(stores));
   // The search finds more than the legacy one did, as it should.
   await requireSameRows(queries.slice(1), stores);
-  await keepPlans(join(bench.folder, 'explain', 'instant-search'), queries, stores.postgres);
-  const peers = peersOf(queries, stores);
-  return {
-    name: 'queries-instant-search',
-    what: `each hot query of instant-search over ${rows} questions, results and events`,
-    rows: 1,
-    against: peers[0]!.name,
-    peers,
-    close: async () => {
-      stores.sqlite.close();
-      await stores.postgres.end();
-    },
-  };
+  return caseOf(
+    bench,
+    'instant-search',
+    `each hot query of instant-search over ${rows} questions, results and events`,
+    queries,
+    stores,
+  );
 };
 
 /** The deployed index fails on every read of a column, so nothing but a correct one can be compared. */

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { trdinger } from '../../jobs/systems/trdinger/index.ts';
 import type { MakeCase } from '../case.ts';
 import { loadedStores } from '../queries/loaded.ts';
-import { keepPlans, peersOf, requireSameRows } from '../queries/peers.ts';
+import { caseOf, requireSameRows } from '../queries/peers.ts';
 import { trdingerQueries } from '../queries/trdinger.ts';
 
 /** trdinger's hot queries on both sides; the plans of the target are kept in `explain/trdinger`. */
@@ -18,17 +17,11 @@ export const make: MakeCase = async (bench) => {
     strategy_showcase: 500,
   });
   await requireSameRows(trdingerQueries, stores);
-  await keepPlans(join(bench.folder, 'explain', 'trdinger'), trdingerQueries, stores.postgres);
-  const peers = peersOf(trdingerQueries, stores);
-  return {
-    name: 'queries-trdinger',
-    what: `each hot query of trdinger over ${rows} candles, one after the other on one connection`,
-    rows: 1,
-    against: peers[0]!.name,
-    peers,
-    close: async () => {
-      stores.sqlite.close();
-      await stores.postgres.end();
-    },
-  };
+  return caseOf(
+    bench,
+    'trdinger',
+    `each hot query of trdinger over ${rows} candles, one after the other on one connection`,
+    trdingerQueries,
+    stores,
+  );
 };

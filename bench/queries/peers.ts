@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Database from 'libsql';
 import type pg from 'pg';
-import type { Peer } from '../case.ts';
+import type { Bench, Case, Peer } from '../case.ts';
 import type { Query } from './query.ts';
 
 /** A query that takes less is repeated. */
@@ -17,8 +17,31 @@ export interface Stores {
   readonly postgres: pg.Client;
 }
 
+/** Each query as a pair of peers; the plans of the target are kept in `explain/<system>`. */
+export async function caseOf(
+  bench: Bench,
+  system: string,
+  what: string,
+  queries: readonly Query[],
+  stores: Stores,
+): Promise<Case> {
+  await keepPlans(join(bench.folder, 'explain', system), queries, stores.postgres);
+  const peers = peersOf(queries, stores);
+  return {
+    name: `queries-${system}`,
+    what,
+    rows: 1,
+    against: peers[0]!.name,
+    peers,
+    close: async () => {
+      stores.sqlite.close();
+      await stores.postgres.end();
+    },
+  };
+}
+
 /** Two peers a query, each of which reads every row of the answer; text is parsed and planned each time, as from an ORM. */
-export function peersOf(queries: readonly Query[], { sqlite, postgres }: Stores): Peer[] {
+function peersOf(queries: readonly Query[], { sqlite, postgres }: Stores): Peer[] {
   return queries.flatMap((query) => {
     const against = `${query.name}: SQLite`;
     const times = query.writes ? 1 : MOST_TIMES;

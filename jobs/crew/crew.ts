@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Comparison, Divergence, KeyRange } from '../engine/compare.ts';
+import type { Compared, KeyRange } from '../engine/compare.ts';
 import type { Counts } from '../engine/ledger.ts';
 import type { LoadCrew } from '../engine/load.ts';
 import type { PaceOptions } from '../engine/pace.ts';
@@ -34,7 +34,6 @@ export interface CompareTask {
   readonly listed: number;
 }
 
-export type Compared = Comparison & { readonly divergences: readonly Divergence[] };
 /** A task, with how many threads share the rate; or a word to all. */
 export type Order = ((LoadTask | CompareTask) & { readonly members: number }) | 'stop' | 'end';
 export type Answer =

@@ -8,7 +8,7 @@ import { build } from 'esbuild';
  * The program of a thread as one JavaScript file: to read TypeScript module by module, each thread would need a compiler of
  * its own, which takes longer and more memory than the thread itself. Packages are imported from where they are.
  *
- * @returns the file; remove it when the threads have started
+ * @returns the file; remove it when the threads have ended
  */
 export async function makeThreadFile(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'cutover-thread-'));

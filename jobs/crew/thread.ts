@@ -1,8 +1,7 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import type pg from 'pg';
 import { connect, setForSession, targetError } from '../database.ts';
-import { compareTable, type Divergence } from '../engine/compare.ts';
-import { quarantinedIn } from '../engine/ledger.ts';
+import { compareLoaded } from '../engine/compare.ts';
 import type { TableMapping } from '../engine/mapping.ts';
 import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
@@ -76,19 +75,14 @@ async function compare(task: CompareTask & { members: number }): Promise<void> {
   const { table, range, runId, view, listed, members } = task;
   const { client } = await ready!;
   const { mapping, reader, parents } = await openTable(table);
-  const divergences: Divergence[] = [];
   await client.query('begin isolation level repeatable read read only');
   await client.query(`set transaction snapshot '${view}'`);
-  const quarantined = await quarantinedIn(client, runId, table);
-  const keep = (each: Divergence) => {
-    if (divergences.length < listed) divergences.push(each);
-  };
   // A comparison holds a snapshot of the database: it does not wait for a window to open again.
   const pace = paceAmong(members, undefined);
   const how = { range, pace, signal: stop.signal };
-  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, how);
+  const found = await compareLoaded(client, runId, mapping, reader, parents, listed, how);
   await client.query('commit');
-  say({ done: { ...found, divergences } });
+  say({ done: found });
 }
 
 async function end(): Promise<void> {

@@ -6,6 +6,7 @@ import { batches } from './batches.ts';
 import { fieldsOf } from './copy-buffer.ts';
 import { CopyRows } from './copy-rows.ts';
 import { compareKeys } from './key-order.ts';
+import { quarantinedIn } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Pace } from './pace.ts';
 import type { Parents } from './parents.ts';
@@ -48,6 +49,9 @@ export interface Comparison {
   /** All differences, also those that are not listed. */
   differences: number;
 }
+
+/** A comparison, and the first of its differences. */
+export type Compared = Comparison & { readonly divergences: readonly Divergence[] };
 
 /** Values longer than this are cut in a divergence. */
 const SHOWN = 200;
@@ -176,6 +180,28 @@ function withinRange(mapping: TableMapping, { first, before }: Partial<KeyRange>
     return `(${columns.join(', ')}) ${operator} (${key.map(literal).join(', ')})`;
   };
   return `${bound('>=', first)} and ${bound('<', before)}`;
+}
+
+/**
+ * Compares a table, or a range of it, with what the ledger says is in quarantine.
+ * @param listed so many differences are listed; all are counted
+ */
+export async function compareLoaded(
+  client: pg.Client,
+  runId: string,
+  mapping: TableMapping,
+  reader: OrderedReader,
+  parents: Parents,
+  listed: number,
+  options: CompareOptions,
+): Promise<Compared> {
+  const divergences: Divergence[] = [];
+  const keep = (divergence: Divergence) => {
+    if (divergences.length < listed) divergences.push(divergence);
+  };
+  const quarantined = await quarantinedIn(client, runId, mapping.table);
+  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, options);
+  return { ...found, divergences };
 }
 
 /** Two values that differ; of long ones the part where they begin to. */

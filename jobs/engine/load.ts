@@ -2,6 +2,7 @@ import pg from 'pg';
 import { ident } from '../database.ts';
 import { batches } from './batches.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
+import { cut } from './cut.ts';
 import {
   beginRun,
   type Counts,
@@ -24,7 +25,6 @@ import type { TableMapping } from './mapping.ts';
 import type { Pace } from './pace.ts';
 import { Parents } from './parents.ts';
 import { loadPart, type Part, type PartTask } from './part.ts';
-import { cut } from './parts.ts';
 import { keysGone, removeRows } from './remove.ts';
 import { replayTables } from './replay.ts';
 import type { OpenStore } from './store.ts';

@@ -24,6 +24,8 @@ export class NamedReader implements OrderedReader {
   readonly missingIsNotNull: boolean;
   readonly count: number;
   readonly #files: readonly CollectionFile[];
+  /** What each file is sorted by. */
+  readonly #names: readonly string[];
   readonly #collection: JsonCollection;
 
   constructor(
@@ -31,10 +33,11 @@ export class NamedReader implements OrderedReader {
     private readonly mapping: NamedMapping,
     private readonly parents: Parents,
   ) {
-    const named = files.map((file) => ({ file, name: mapping.fileOrder(file.name) }));
-    this.#files = named
-      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
-      .map(({ file }) => file);
+    const named = files
+      .map((file) => ({ file, name: mapping.fileOrder(file.name) }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    this.#files = named.map(({ file }) => file);
+    this.#names = named.map(({ name }) => name);
     this.#collection = new JsonCollection(mapping.entity, this.#files);
     this.entity = mapping.entity;
     this.missingIsNotNull = this.#collection.missingIsNotNull;
@@ -61,8 +64,7 @@ export class NamedReader implements OrderedReader {
     await this.#collection.close();
   }
 
-  #isSameName = (at: number) =>
-    this.mapping.fileOrder(this.#files[at]!.name) === this.mapping.fileOrder(this.#files[at - 1]!.name);
+  #isSameName = (at: number) => this.#names[at] === this.#names[at - 1];
 
   #beginOf(from: number): number {
     let at = from;

@@ -4,7 +4,7 @@ import { type CollectionFile, JsonCollection } from '../sources/json-collection.
 import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
 import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
 import type { OrderedReader } from '../sources/source.ts';
-import { SqliteStore } from '../sources/sqlite.ts';
+import type { SqliteStore } from '../sources/sqlite.ts';
 import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
 import { NamedReader } from './named-reader.ts';
 import type { Parents } from './parents.ts';
@@ -29,6 +29,8 @@ export async function openStore(
 ): Promise<OpenStore> {
   const layout = system.source;
   if (layout.kind === 'sqlite') {
+    // Its engine is made ready as it is imported, which a store of files has no use for.
+    const { SqliteStore } = await import('../sources/sqlite.ts');
     const sqlite = new SqliteStore(snapshot.database!);
     return {
       sqlite,

@@ -27,8 +27,6 @@ export interface CollectionFile extends FileShape {
   readonly sha256: string;
 }
 
-type Found = PlacedRecord;
-
 /** A piece of a file that is parsed at once, and what stands in it. */
 interface Piece {
   readonly file: number;
@@ -51,14 +49,14 @@ export class JsonCollection implements UnorderedReader {
   /** The keys of the object that is being read. */
   #keys = new Set<string>();
   /** What was read again last: parts of one document are often asked for one after the other. */
-  #last: { readonly piece: Piece; readonly records: readonly Found[] } | undefined;
+  #last: { readonly piece: Piece; readonly records: readonly PlacedRecord[] } | undefined;
 
   constructor(
     readonly entity: string,
     private readonly files: readonly CollectionFile[],
   ) {}
 
-  async *blocks(from: number): AsyncGenerator<Found[]> {
+  async *blocks(from: number): AsyncGenerator<PlacedRecord[]> {
     let ordinal = 0;
     for (const [file, shape] of this.files.entries()) {
       const { path, name, records = 'elements' } = shape;
@@ -80,7 +78,7 @@ export class JsonCollection implements UnorderedReader {
         continue;
       }
       for await (const pieces of streamJson(path, records === 'members' ? 'object' : 'array')) {
-        const block: Found[] = [];
+        const block: PlacedRecord[] = [];
         for (const record of pieces) {
           const { offset, length, key, ordinal: at } = record;
           this.#noteKey(file, at, key);
@@ -101,8 +99,8 @@ export class JsonCollection implements UnorderedReader {
   }
 
   /** The records of a file in which each piece is one record, from `from` on. */
-  #elements(of: Elements, pieces: readonly JsonRecord[], from: number): Found[] {
-    const block: Found[] = [];
+  #elements(of: Elements, pieces: readonly JsonRecord[], from: number): PlacedRecord[] {
+    const block: PlacedRecord[] = [];
     for (const piece of pieces) {
       const { ordinal: at, key } = piece;
       this.#noteKey(of.file, at, key);
@@ -156,7 +154,7 @@ export class JsonCollection implements UnorderedReader {
     this.#known.length = 0;
   }
 
-  async #readPiece(piece: Piece, first: number): Promise<Found[]> {
+  async #readPiece(piece: Piece, first: number): Promise<PlacedRecord[]> {
     if (piece.length < 0) return this.#readWhole(piece, first);
     if (this.#handle?.file !== piece.file) {
       await this.#handle?.of.close();
@@ -172,7 +170,7 @@ export class JsonCollection implements UnorderedReader {
     return this.#expand(piece, { value, issues: [...ofKey, ...issues] }, bytes, first);
   }
 
-  async #readWhole(piece: Piece, first: number): Promise<Found[]> {
+  async #readWhole(piece: Piece, first: number): Promise<PlacedRecord[]> {
     const file = this.files[piece.file]!;
     const { path, name } = file;
     const place: Place = { ...piece, key: null, ordinal: first, part: 0 };
@@ -189,7 +187,7 @@ export class JsonCollection implements UnorderedReader {
   }
 
   /** The records in a piece; `first` is the ordinal of the first. */
-  #expand(piece: Piece, parsed: ParsedJson, bytes: Buffer | undefined, first: number): Found[] {
+  #expand(piece: Piece, parsed: ParsedJson, bytes: Buffer | undefined, first: number): PlacedRecord[] {
     const { name, records = 'elements', keyedBy, each, partsOr } = this.files[piece.file]!;
     const { value, issues } = parsed;
     const object = value instanceof JsonObject ? value : undefined;
@@ -233,7 +231,7 @@ export class JsonCollection implements UnorderedReader {
         locator: at === undefined ? name : `${name}[${at}]${repeated}`,
       });
     }
-    const found: Found[] = [];
+    const found: PlacedRecord[] = [];
     for (const around of documents) {
       if (each === undefined) {
         const defect = objectDefect(around.value, issues, around.path);

@@ -240,10 +240,10 @@ class Parser {
     return true;
   }
 
-  /** Keeps the keys for the next object at that place, unless objects there alternate. */
+  /** Keeps the keys for the next object at that place; instead of others only when those have failed twice in a row. */
   private learn(place: number, keys: readonly string[]): void {
     const last = this.shapes[place & (SHAPES - 1)];
-    if (keys.length > LARGEST_SHAPE || (last !== undefined && last.misses++ % 4 === 0)) return;
+    if (keys.length > LARGEST_SHAPE || (last !== undefined && last.misses++ === 0)) return;
     const texts = keys.map((key) => JSON.stringify(key));
     // A key with an escape may need an issue, and can be written in other ways.
     if (texts.some((text) => text.includes('\\'))) return;

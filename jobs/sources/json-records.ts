@@ -54,10 +54,7 @@ export class JsonDocument implements SourceRecord {
   }
 
   payload(leftOut: LeftOut): string {
-    const { bytes, value } = this.of;
-    const kept = withoutMembers(value, leftOut);
-    // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
-    return bytes !== undefined && kept === value ? bytes.toString('utf8') : writeJson(kept);
+    return payloadOf(this.of.value, this.of.bytes, leftOut);
   }
 }
 
@@ -129,10 +126,7 @@ export class JsonElement implements PlacedRecord {
   }
 
   payload(leftOut: LeftOut): string {
-    const value = this.#parse();
-    const kept = withoutMembers(value, leftOut);
-    // The bytes say more than the parsed value (a key that is there twice), so they are kept where nothing must be hidden.
-    return kept === value ? this.slice.bytes.toString('utf8') : writeJson(kept);
+    return payloadOf(this.#parse(), this.slice.bytes, leftOut);
   }
 
   /** @throws CutoverError of kind `source` for damage, with its place in the file */
@@ -233,6 +227,12 @@ export class OpaqueFile implements SourceRecord {
     const kept = this.text !== undefined && mayHoldCredential(this.text) ? undefined : this.text;
     return JSON.stringify({ $file: name, $size: size, $sha256: sha256, $text: kept });
   }
+}
+
+/** The text of a record: its bytes say more than the value (a key that is there twice), where nothing must be hidden. */
+function payloadOf(value: JsonValue, bytes: Buffer | undefined, leftOut: LeftOut): string {
+  const kept = withoutMembers(value, leftOut);
+  return bytes !== undefined && kept === value ? bytes.toString('utf8') : writeJson(kept);
 }
 
 /** A value as JSON text, numbers as they were written. */

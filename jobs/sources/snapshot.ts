@@ -24,8 +24,8 @@ import { matchesAny } from './file-pattern.ts';
 import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { readSmall } from './small-file.ts';
-import { readOnlyUri } from './sqlite.ts';
 import { definitionsIn } from './sqlite-tables.ts';
+import { readOnlyUri } from './sqlite-uri.ts';
 
 /** A file by its name, with `/` between folders, its size in bytes and its content. */
 export interface HashedFile {

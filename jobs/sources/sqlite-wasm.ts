@@ -227,14 +227,10 @@ const {
 
 /** A prepared statement, and the row that it stands on. */
 export class WasmStatement {
-  readonly columns: number;
-
   constructor(
     readonly pointer: number,
     private readonly failure: () => Error,
-  ) {
-    this.columns = native.sqlite3_column_count!(pointer);
-  }
+  ) {}
 
   /** @param index from 1 */
   bindBlob(index: number, value: Uint8Array): void {

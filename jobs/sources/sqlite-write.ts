@@ -2,8 +2,8 @@ import Database from 'libsql';
 import { JsonNumber } from './json-value.ts';
 import { pythonJson } from './json-write.ts';
 import type { Raw } from './source.ts';
-import { readOnlyUri } from './sqlite.ts';
 import { definitionsIn, otherTables } from './sqlite-tables.ts';
+import { readOnlyUri } from './sqlite-uri.ts';
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;

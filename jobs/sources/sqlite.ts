@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import type { Field, SourceOrder, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
@@ -13,16 +12,12 @@ import {
   type SourceRecord,
 } from './source.ts';
 import { type Stretch, stretchesOf } from './sqlite-order.ts';
+import { readOnlyUri } from './sqlite-uri.ts';
 import { memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
 const BLOCK = 1000;
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-
-/** A file as SQLite opens it for reading only; the driver's own option `readonly` is not heeded. */
-export function readOnlyUri(file: string): string {
-  return `${pathToFileURL(file).href}?mode=ro`;
-}
 
 /** A snapshot's SQLite file, opened read-only. Never open a living store: even reading can change it. */
 export class SqliteStore {

@@ -5,7 +5,6 @@ import { collectionFiles, isReadWhole, shapeOf } from '../sources/json-layout.ts
 import { checkJsonFile, type JsonShape } from '../sources/json-stream.ts';
 import { locateStore } from '../sources/locate.ts';
 import { currentSnapshot, makeCurrent, type Snapshot, takeSnapshot } from '../sources/snapshot.ts';
-import { SqliteStore } from '../sources/sqlite.ts';
 import { storeOf } from '../systems/index.ts';
 import type { StepContext } from './context.ts';
 
@@ -65,6 +64,7 @@ async function readWhole(
 ): Promise<void> {
   const { system } = context;
   if (system.source.kind === 'sqlite') {
+    const { SqliteStore } = await import('../sources/sqlite.ts');
     const store = new SqliteStore(snapshot.database!);
     try {
       for (const mapping of system.tables) {

@@ -1,8 +1,9 @@
 import type pg from 'pg';
-import type { Compared, Crew } from '../crew/crew.ts';
+import type { Crew } from '../crew/crew.ts';
 import { ident, placeOf, roleName, serverOf, urlFor, withConnection } from '../database.ts';
 import { type CheckResult, compareAggregates, compareChecks } from '../engine/aggregates.ts';
-import { compareTable, type Divergence } from '../engine/compare.ts';
+import { type Compared, compareLoaded, type Divergence } from '../engine/compare.ts';
+import { cut } from '../engine/cut.ts';
 import { catalogDigest } from '../engine/digest.ts';
 import { valuesWithoutField } from '../engine/export.ts';
 import { shareTarget } from '../engine/hold.ts';
@@ -12,14 +13,12 @@ import {
   notesOf,
   type Progress,
   progressOf,
-  quarantinedIn,
   reasonsOf,
   removalsOf,
 } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
 import { Pace } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
-import { cut } from '../engine/parts.ts';
 import type { OpenStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import { tableReport } from '../report.ts';
@@ -184,13 +183,7 @@ async function compareInParts(
       divergences: found.flatMap((each) => each.divergences).slice(0, LISTED),
     };
   }
-  const divergences: Divergence[] = [];
-  const quarantined = await quarantinedIn(client, runId, table);
-  const keep = (divergence: Divergence) => {
-    if (divergences.length < LISTED) divergences.push(divergence);
-  };
-  const found = await compareTable(client, mapping, reader, parents, quarantined, keep, { pace, signal });
-  return { ...found, divergences };
+  return compareLoaded(client, runId, mapping, reader, parents, LISTED, { pace, signal });
 }
 
 async function checksOf(

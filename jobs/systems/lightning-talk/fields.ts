@@ -4,7 +4,6 @@ import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engi
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
-import type { WrittenRow } from '../../engine/written-row.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 
@@ -50,43 +49,29 @@ export function byLegacyId(_first: KeyedRow, _second: KeyedRow, identical: boole
   return { winner: 'first', loser: identical ? 'merge' : { quarantine: 'DUPLICATE_ID' }, rule: 'L1' };
 }
 
+/** @param areNeighbours rows of one id follow each other, so that no more than one id has to be known at a time */
+const oneKey =
+  (areNeighbours: boolean): NonNullable<TableMapping['watch']> =>
+  (place) => {
+    const keys = new Map<string, string>();
+    const id = place('legacy_id');
+    const parts = ['event_id', 'email_key', 'occurred_at'].map(place).filter((at) => at >= 0);
+    return (row) => {
+      const legacyId = row.bytes(id).toString();
+      const key = parts.map((part) => row.bytes(part).toString('hex')).join(' ');
+      const known = keys.get(legacyId);
+      if (known !== undefined && known !== key)
+        throw new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
+      if (known === undefined && areNeighbours) keys.clear();
+      keys.set(legacyId, key);
+    };
+  };
+
 /** L1, where the key is not made from the id: an id that stands under another key already is not stored again. */
-export const oneKeyPerId: NonNullable<TableMapping['watch']> = (place) => {
-  const keys = new Map<string, string>();
-  const id = place('legacy_id');
-  const parts = KEY_PARTS.map(place).filter((at) => at >= 0);
-  return (row) => {
-    const legacyId = row.bytes(id).toString();
-    const key = keyText(row, parts);
-    const known = keys.get(legacyId);
-    if (known !== undefined && known !== key) throw idIsTaken(legacyId);
-    keys.set(legacyId, key);
-  };
-};
+export const oneKeyPerId = oneKey(false);
 
-/** The same where the key begins with what is made from the id: those of one id are neighbours, so the last one is enough. */
-export const oneKeyPerNeighbouringId: NonNullable<TableMapping['watch']> = (place) => {
-  let legacyId: string | undefined;
-  let key = '';
-  const id = place('legacy_id');
-  const parts = KEY_PARTS.map(place).filter((at) => at >= 0);
-  return (row) => {
-    const its = keyText(row, parts);
-    const name = row.bytes(id).toString();
-    if (name !== legacyId) {
-      legacyId = name;
-      key = its;
-    } else if (key !== its) throw idIsTaken(name);
-  };
-};
-
-const KEY_PARTS = ['event_id', 'email_key', 'occurred_at'];
-
-const keyText = (row: WrittenRow, parts: readonly number[]) =>
-  parts.map((part) => row.bytes(part).toString('hex')).join(' ');
-
-const idIsTaken = (legacyId: string) =>
-  new Reject('DUPLICATE_ID', 'id', `${legacyId} has another key already`);
+/** The same where the key begins with what is made from the id. */
+export const oneKeyPerNeighbouringId = oneKey(true);
 
 /** L9: an assumed zone is noted. */
 export function instant(column: string, from: string, nullable = false): Field {
