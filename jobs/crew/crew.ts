@@ -30,6 +30,8 @@ export interface CompareTask {
   readonly runId: string;
   /** A snapshot of the database that the step's own transaction has exported. */
   readonly view: string;
+  /** What the reader that made the parts found out. */
+  readonly findings: unknown;
   /** So many divergences are handed over; all are counted. */
   readonly listed: number;
 }

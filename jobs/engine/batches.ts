@@ -55,6 +55,8 @@ export interface BatchOptions {
   readonly to?: number;
   /** Rows a batch. */
   readonly rows: number;
+  /** Read by the store's own engine alone, see `OrderedReader.cells`. */
+  readonly byEngine?: boolean;
   /** A batch's rows may be overwritten once the next but one is there: memory is used again instead of collected. */
   readonly recycle?: boolean;
 }
@@ -108,7 +110,8 @@ export async function* batches(
   let refs: Ref[] = [];
   let rejected: Rejected[] = [];
   let merged: Merged[] = [];
-  let noted: (readonly Note[])[] = [];
+  // By the number of its row; most have none.
+  let noted = new Map<number, readonly Note[]>();
   let from = begin;
   let position = warmUp;
   let open: Open | undefined;
@@ -134,7 +137,7 @@ export async function* batches(
       payload: (i) => recordOf(kept[i]!).payload(leftOut),
       rejected,
       merged,
-      notes: countByRule(noted),
+      notes: countByRule(noted.values()),
       from,
       to: upTo,
       last,
@@ -148,7 +151,7 @@ export async function* batches(
     refs = [];
     rejected = [];
     merged = [];
-    noted = [];
+    noted = new Map();
     from = upTo;
     return batch;
   };
@@ -210,7 +213,7 @@ export async function* batches(
       const rowStart = starts.length === 0 ? 0 : start;
       starts.push(rowStart);
       refs.push(ref);
-      noted.push(values === undefined ? NO_NOTES : converter.notes);
+      if (values !== undefined && converter.notes.length > 0) noted.set(refs.length - 1, converter.notes);
       if (mapping.parents) register(values!, values!);
       open = { ref, start: rowStart, values, group: mapping.parents && [values!] };
     }
@@ -219,7 +222,7 @@ export async function* batches(
   };
 
   if (lanes) {
-    for (const cursor of reader.cells!(warmUp)) {
+    for (const cursor of reader.cells!(warmUp, options.byEngine)) {
       while (position < end && cursor.next()) {
         const batch = add(cursor, undefined);
         if (batch) yield batch;
@@ -283,7 +286,7 @@ export async function* batches(
       first.ref = record;
       first.values = values;
       refs[refs.length - 1] = record;
-      noted[noted.length - 1] = notes;
+      noted.set(refs.length - 1, notes);
     } else {
       rows.truncate(start);
     }
@@ -308,7 +311,7 @@ export async function* batches(
 
 const NO_NOTES: readonly Note[] = [];
 
-function countByRule(noted: readonly (readonly Note[])[]): Record<string, number> {
+function countByRule(noted: Iterable<readonly Note[]>): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const notes of noted) for (const { rule } of notes) counts[rule] = (counts[rule] ?? 0) + 1;
   return counts;

@@ -78,12 +78,17 @@ export class LastText {
   #size = -1;
 
   isIn(cells: Cells, at: number): boolean {
-    if (cells.sizes[at] !== this.#size) return false;
-    const start = cells.starts[at]!;
+    let left = this.#size;
+    if (cells.sizes[at] !== left) return false;
+    const { bytes } = cells;
+    const known = this.#bytes;
     // Neighbours that differ do so at their ends.
-    let i = this.#size - 1;
-    while (i >= 0 && cells.bytes[start + i] === this.#bytes[i]) i--;
-    return i < 0;
+    let i = cells.starts[at]! + left - 1;
+    while (left > 0 && bytes[i] === known[left - 1]) {
+      left--;
+      i--;
+    }
+    return left === 0;
   }
 
   /** Remembers the text, unless it is long. */
@@ -91,7 +96,9 @@ export class LastText {
     const start = cells.starts[at]!;
     const size = cells.sizes[at]!;
     this.#size = size <= this.#bytes.length ? size : -1;
-    for (let i = 0; i < this.#size; i++) this.#bytes[i] = cells.bytes[start + i]!;
+    const { bytes } = cells;
+    const known = this.#bytes;
+    for (let i = 0; i < this.#size; i++) known[i] = bytes[start + i]!;
   }
 
   /** The same, and says what the text is. */

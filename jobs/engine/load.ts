@@ -213,7 +213,8 @@ async function loadTable(
       options.onBatch?.(table, counts.read, reader.count);
     };
     if (crew && left.length > 1) {
-      const tasks = left.map((part) => ({ part, done: progress.get(part.n), run, fence, batchRows }));
+      const shared = { run, fence, batchRows, findings: reader.findings?.() };
+      const tasks = left.map((part) => ({ ...shared, part, done: progress.get(part.n) }));
       await crew.load(table, tasks, onBatch);
       return;
     }

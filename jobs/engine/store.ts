@@ -12,8 +12,8 @@ import { SortedReader } from './sorted-reader.ts';
 
 /** A snapshot, open for reading. */
 export interface OpenStore {
-  /** The records of one mapping in key order. */
-  reader(mapping: TableMapping, parents: Parents): Promise<OrderedReader>;
+  /** The records of one mapping in key order. @param findings of another reader of the same entity of the same store */
+  reader(mapping: TableMapping, parents: Parents, findings?: unknown): Promise<OrderedReader>;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
@@ -34,7 +34,7 @@ export async function openStore(
     const sqlite = new SqliteStore(snapshot.database!);
     return {
       sqlite,
-      reader: async (mapping) => sqlite.reader(mapping),
+      reader: async (mapping, _parents, findings) => sqlite.reader(mapping, findings),
       close: async () => sqlite.close(),
     };
   }

@@ -23,6 +23,7 @@ import { CutoverError } from '../errors.ts';
 import { matchesAny } from './file-pattern.ts';
 import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
+import { seal, unchangedSince } from './seal.ts';
 import { readSmall } from './small-file.ts';
 import { definitionsIn } from './sqlite-tables.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
@@ -122,6 +123,7 @@ export async function takeSnapshot(
     if (!known) {
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
+      await seal(place, [...files.map(({ path }) => join('files', path)), ...(folded ? [FOLDED] : [])]);
       return openAt(place, manifest, layout);
     }
     const now: Manifest = { ...known, around, unread: manifest.unread };
@@ -157,8 +159,17 @@ export async function makeCurrent(home: string, { system, digest }: Manifest): P
   await rename(join(base, 'current.tmp'), join(base, 'current'));
 }
 
-/** The snapshot that `backup` made current. @throws CutoverError `source` when it is not what was taken any more */
-export async function currentSnapshot(home: string, system: string, layout: SourceLayout): Promise<Snapshot> {
+/**
+ * The snapshot that `backup` made current.
+ * @param trust what spares a file from being hashed: that nobody has written to it since it was, or nothing
+ * @throws CutoverError `source` when it is not what was taken any more
+ */
+export async function currentSnapshot(
+  home: string,
+  system: string,
+  layout: SourceLayout,
+  trust: 'seal' | 'nothing' = 'nothing',
+): Promise<Snapshot> {
   const base = snapshotFolder(home, system);
   let digest: string;
   try {
@@ -187,12 +198,14 @@ export async function currentSnapshot(home: string, system: string, layout: Sour
       `Delete ${place} and run: cutover backup --system ${system}`,
     );
   if (digestOf(manifest.files) !== digest) throw changed(place);
-  for (const { path, size, sha256 } of manifest.files) {
-    const copy = join(place, 'files', path);
-    if ((await sizeOf(copy)) !== size || (await hashOf(copy)) !== sha256) throw changed(copy);
+  const hashes = new Map(manifest.files.map(({ path, sha256 }) => [join('files', path), sha256]));
+  if (manifest.folded !== undefined) hashes.set(FOLDED, manifest.folded);
+  const paths = [...hashes.keys()];
+  const sealed = trust === 'seal' ? await unchangedSince(place, paths) : new Set();
+  for (const [path, sha256] of hashes) {
+    if (!sealed.has(path) && (await hashOf(join(place, path))) !== sha256) throw changed(join(place, path));
   }
-  const folded = join(place, FOLDED);
-  if (manifest.folded !== undefined && (await hashOf(folded)) !== manifest.folded) throw changed(folded);
+  if (sealed.size < paths.length) await seal(place, paths);
   return openAt(place, manifest, layout);
 }
 

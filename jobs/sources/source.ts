@@ -37,10 +37,15 @@ export interface OrderedReader extends EntityReader {
   readonly count: number;
   /** The columns of a typed store, whose rows can be copied cell by cell. */
   readonly columns?: readonly string[];
-  /** The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`. */
-  cells?(from: number): Iterable<CellCursor>;
+  /**
+   * The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`.
+   * @param byEngine read by the store's own engine alone: a proof doesn't see with the eyes of the load
+   */
+  cells?(from: number, byEngine?: boolean): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
+  /** What it took time to find out about the store: a reader of the same entity on another thread is given it. */
+  findings?(): unknown;
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;

@@ -11,7 +11,9 @@ import {
   type Raw,
   type SourceRecord,
 } from './source.ts';
+import { PageCursor, type PagePlan, pagePlan } from './sqlite-cells.ts';
 import { type Stretch, stretchesOf } from './sqlite-order.ts';
+import { PageFile } from './sqlite-pages.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
 import { memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
@@ -23,6 +25,7 @@ const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 export class SqliteStore {
   readonly #db: Database.Database;
   readonly #engine: WasmDatabase;
+  readonly #pages: PageFile;
 
   constructor(readonly file: string) {
     try {
@@ -33,6 +36,7 @@ export class SqliteStore {
       // Texts are read as the bytes that are stored.
       if (encoding !== 'UTF-8') throw new Error(`its encoding is ${encoding}; only UTF-8 can be read`);
       this.#engine = new WasmDatabase(file);
+      this.#pages = new PageFile(file);
     } catch (error) {
       throw new CutoverError(
         'source',
@@ -46,6 +50,7 @@ export class SqliteStore {
   }
 
   close(): void {
+    this.#pages.close();
     this.#engine.close();
     this.#db.close();
   }
@@ -76,8 +81,10 @@ export class SqliteStore {
     this.#db.exec(sql);
   }
 
-  reader(mapping: TableMapping): SqliteReader {
-    return new SqliteReader(this.#db, this.#engine, this.file, mapping, this.tables().get(mapping.entity));
+  /** @param findings of another reader of the same table */
+  reader(mapping: TableMapping, findings?: unknown): SqliteReader {
+    const columns = this.tables().get(mapping.entity);
+    return new SqliteReader(this, this.#engine, this.#pages, mapping, columns, findings as Findings);
   }
 }
 
@@ -101,19 +108,20 @@ export class SqliteReader implements OrderedReader {
   readonly #order: SourceOrder;
   readonly #shape: Shape;
   #byRowid: Cursor | undefined;
-  #cut: readonly Stretch[] | undefined;
+  #findings: Findings | undefined;
 
   constructor(
-    db: Database.Database,
+    private readonly store: Pick<SqliteStore, 'file' | 'query'>,
     private readonly engine: WasmDatabase,
-    file: string,
+    private readonly pages: PageFile,
     mapping: TableMapping,
     columns: string[] | undefined,
+    findings: Findings | undefined,
   ) {
     if (columns === undefined) {
       throw new CutoverError(
         'source',
-        `${file}: table ${mapping.entity} is missing`,
+        `${store.file}: table ${mapping.entity} is missing`,
         'Name the right file with --source SYSTEM=PATH: the store has all of its tables from its first start on.',
       );
     }
@@ -125,7 +133,7 @@ export class SqliteReader implements OrderedReader {
       if (!columns.includes(name) && !field.nullable) {
         throw new CutoverError(
           'source',
-          `${file}: table ${mapping.entity} has no column ${name}`,
+          `${store.file}: table ${mapping.entity} has no column ${name}`,
           'The file is of another version of the legacy application than the mapping.',
         );
       }
@@ -140,40 +148,51 @@ export class SqliteReader implements OrderedReader {
       places: new Map(this.columns.map((name, i) => [name, i])),
       stored: this.columns.map((name) => known.get(name)?.stored),
     };
-    const [count] = db
-      .prepare(`select count(*) from ${quote(mapping.entity)}`)
-      .raw(true)
-      .get() as unknown as [number];
-    this.count = count;
+    this.#findings = findings;
+    this.count =
+      findings?.count ?? Number(store.query(`select count(*) from ${quote(mapping.entity)}`)[0]![0]);
   }
 
-  get #stretches(): readonly Stretch[] {
-    this.#cut ??= stretchesOf(this.engine, this.entity, this.#order, this.count);
-    return this.#cut;
+  findings(): Findings {
+    this.#findings ??= {
+      count: this.count,
+      stretches: stretchesOf(this.store, this.entity, this.#order, this.count),
+      pages: pagePlan(this.store, this.entity, this.columns, this.#order),
+    };
+    return this.#findings;
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
     let block: SourceRecord[] = [];
-    for (const cursor of this.#cursors(from)) {
-      while (cursor.next()) {
-        block.push(cursor.record());
-        if (block.length === BLOCK) {
-          yield block;
-          block = [];
+    for (const [stretch, skip] of this.#rest(from)) {
+      for (const cursor of this.#byEngine(stretch, skip)) {
+        while (cursor.next()) {
+          block.push(cursor.record());
+          if (block.length === BLOCK) {
+            yield block;
+            block = [];
+          }
         }
       }
     }
     if (block.length > 0) yield block;
   }
 
-  *cells(from: number): Generator<CellCursor> {
-    yield* this.#cursors(from);
+  *cells(from: number, byEngine = false): Generator<CellCursor> {
+    const plan = byEngine ? undefined : this.findings().pages;
+    for (const [stretch, skip] of this.#rest(from)) {
+      if (plan && (plan.index === undefined || stretch.spellings)) {
+        yield new PageCursor(this.pages, plan, stretch, skip, this.columns.length, this);
+      } else {
+        yield* this.#byEngine(stretch, skip);
+      }
+    }
   }
 
   cuts(): Cut[] {
     const cuts: Cut[] = [];
     let at = 0;
-    for (const { key, count } of this.#stretches) {
+    for (const { key, count } of this.findings().stretches) {
       if (at > 0 && key !== undefined) cuts.push({ at, key });
       at += count;
     }
@@ -186,34 +205,43 @@ export class SqliteReader implements OrderedReader {
 
   /** The record with this rowid. */
   find(rowid: number): SourceRecord {
+    return this.#at(rowid).record();
+  }
+
+  /** The row with this rowid, as the engine reads it. */
+  row(rowid: number): Cells {
+    return this.#at(rowid);
+  }
+
+  #at(rowid: number): Cursor {
     this.#byRowid ??= new Cursor(this.engine.prepare(`${this.#select} where rowid = ?`), this.#shape);
     const cursor = this.#byRowid;
     cursor.statement.reset();
     cursor.statement.bindInteger(1, BigInt(rowid));
     cursor.next();
-    return cursor.record();
+    return cursor;
   }
 
-  /** A cursor for each stretch of the table, one behind the other in key order. */
-  *#cursors(from: number): Generator<Cursor> {
+  /** The stretches that a position and all behind it lie in, and how many rows of each come before it. */
+  *#rest(from: number): Generator<[Stretch, number]> {
+    let skip = from;
+    for (const stretch of this.findings().stretches) {
+      if (skip < stretch.count) yield [stretch, skip];
+      skip = Math.max(0, skip - stretch.count);
+    }
+  }
+
+  *#byEngine({ where, values }: Stretch, skip: number): Generator<Cursor> {
     const by = this.#order.by.map((each) => (typeof each === 'string' ? quote(each) : each.sql));
     const order = [...by, 'rowid'].join(', ');
-    let skip = from;
-    for (const { where, values, count } of this.#stretches) {
-      if (skip >= count) {
-        skip -= count;
-        continue;
-      }
-      const statement = this.engine.prepare(
-        `${this.#select} where ${where} order by ${order} limit -1 offset ${skip}`,
-      );
-      try {
-        for (const [i, value] of values.entries()) statement.bindBlob(i + 1, value);
-        skip = 0;
-        yield new Cursor(statement, this.#shape);
-      } finally {
-        statement.close();
-      }
+    const statement = this.engine.prepare(
+      `${this.#select} where ${where} order by ${order} limit -1 offset ${skip}`,
+    );
+    try {
+      for (const [i, value] of values.entries()) statement.bindBlob(i + 1, value);
+      yield new Cursor(statement, this.#shape);
+    } finally {
+      statement.close();
     }
   }
 
@@ -222,6 +250,14 @@ export class SqliteReader implements OrderedReader {
     this.#byRowid?.statement.close();
     this.#byRowid = undefined;
   }
+}
+
+/** What takes a look at a whole table or its definition. */
+interface Findings {
+  readonly count: number;
+  readonly stretches: readonly Stretch[];
+  /** Absent: the engine has to read it. */
+  readonly pages: PagePlan | undefined;
 }
 
 /** What the rows of a table have in common. */

@@ -93,12 +93,13 @@ export function loadSettings(system: SystemMapping): Readonly<Record<string, str
   return { 'cutover.loading': 'on', ...system.loadSettings };
 }
 
-/** Opens the current snapshot for the time of `use`. */
+/** Opens the current snapshot for the time of `use`. @param trust see {@link currentSnapshot} */
 export async function withCurrentStore<T>(
   context: StepContext,
+  trust: Parameters<typeof currentSnapshot>[3],
   use: (store: OpenStore, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
-  const snapshot = await currentSnapshot(context.home, context.system.name, context.system.source);
+  const snapshot = await currentSnapshot(context.home, context.system.name, context.system.source, trust);
   return withStore(context, snapshot, (store) => use(store, snapshot));
 }
 

@@ -24,7 +24,8 @@ export async function load(context: StepContext): Promise<void> {
   const guard = await connectAs(context, 'migrator');
   try {
     await asRole(context, 'migrator', (client) =>
-      withCurrentStore(context, async (store, snapshot) => {
+      // What no seal shows, the proof finds: it hashes the snapshot again.
+      withCurrentStore(context, 'seal', async (store, snapshot) => {
         const fence = await holdTarget(guard, 'load', dryRun);
         if (await isCutOver(context, client)) return;
         await prepareLoading(client, system);

@@ -57,7 +57,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
     // Without a final sync it may be asked at any time how far a database has gone from its snapshot.
     if (context.final !== undefined && (await isCutOver(context, guard))) return divergences;
     await asRole(context, 'verifier', (client) =>
-      withCurrentStore(context, async (store, snapshot) => {
+      withCurrentStore(context, 'nothing', async (store, snapshot) => {
         await client.query('begin isolation level repeatable read read only');
         // It waits in its transaction while threads compare in the same snapshot.
         await client.query('set local idle_in_transaction_session_timeout = 0');
@@ -170,8 +170,9 @@ async function compareInParts(
   const parts = cut(mapping, reader, parents, crew);
   const table = mapping.table;
   if (parts.length > 1) {
+    const findings = reader.findings?.();
     const tasks = parts.map(({ from, to, key }, i) => ({
-      ...{ table, runId, view, listed: LISTED },
+      ...{ table, runId, view, listed: LISTED, findings },
       range: { from, to, first: key, before: parts[i + 1]?.key },
     }));
     const found = await crew.compare(tasks);

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'libsql';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SourceLayout } from '../../jobs/engine/mapping.ts';
 import { currentSnapshot, makeCurrent, takeSnapshot } from '../../jobs/sources/snapshot.ts';
 
@@ -225,6 +225,55 @@ describe('a snapshot that somebody changed', () => {
       kind: 'source',
       message: expect.stringContaining('is gone'),
     });
+  });
+});
+
+describe('a snapshot that is trusted by its seal', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(async () => {
+    await writeFile(join(root, 'a.json'), '[1, 2, 3]');
+    ({ folder } = await takeJson(['a.json']));
+    file = join(folder, 'a.json');
+    await chmod(file, 0o600);
+  });
+  afterEach(() => vi.restoreAllMocks());
+  const current = (trust: 'seal' | 'nothing') => currentSnapshot(home, 'things', JSON_STORE, trust);
+  const later = () => vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000);
+  const sealed = () => JSON.parse(readFileSync(join(folder, '../seal.json'), 'utf8'));
+
+  it('is not hashed again, except for a proof', async () => {
+    later();
+    await current('seal');
+    const before = sealed()['files/a.json'];
+    await writeFile(file, '[1, 2, 4]');
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+    const now = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    expect(now).not.toBe(before);
+    // As if nothing could be seen of the change.
+    await writeFile(join(folder, '../seal.json'), JSON.stringify({ 'files/a.json': now }));
+    await expect(current('seal')).resolves.toMatchObject({ folder });
+    await expect(current('nothing')).rejects.toMatchObject({ kind: 'source' });
+  });
+
+  it('a file that was written with its times put back is refused', async () => {
+    later();
+    await current('seal');
+    const { atime, mtime } = statSync(file);
+    await writeFile(file, '[1, 2, 4]');
+    await utimes(file, atime, mtime);
+    await expect(current('seal')).rejects.toMatchObject({ kind: 'source' });
+  });
+
+  it('one that has only just been written is not sealed, and hashed each time', async () => {
+    await current('seal');
+    expect(sealed()).toEqual({});
+  });
+
+  it.each(['', 'nonsense', 'null', '{"files/a.json":1}'])('a seal that is %j counts for nothing', async (text) => {
+    await writeFile(join(folder, '../seal.json'), text);
+    await writeFile(file, '[1, 2, 4]');
+    await expect(current('seal')).rejects.toMatchObject({ kind: 'source' });
   });
 });
 

@@ -103,31 +103,69 @@ export const shiftedCopies: NonNullable<TableMapping['watch']> = (place) => {
   const values = VALUES.map(place);
   const volume = values.at(-1)!;
   let series = { symbol: Buffer.alloc(0), timeframe: Buffer.alloc(0) };
-  // The bars of the last nine hours, the oldest first: their times, and five values each.
-  let times: number[] = [];
-  let seen: number[] = [];
-  let oldest = 0;
+  const seen = new Bars(values.length);
   return (row) => {
     if (!row.is(symbol, series.symbol) || !row.is(timeframe, series.timeframe)) {
       series = { symbol: Buffer.from(row.bytes(symbol)), timeframe: Buffer.from(row.bytes(timeframe)) };
-      [times, seen, oldest] = [[], [], 0];
+      seen.clear();
     }
     const time = row.int64(timestamp);
-    const earlier = time - SHIFT;
-    // Of several rows with one time the last counts.
-    while (times[oldest]! < earlier || (times[oldest] === earlier && times[oldest + 1] === earlier)) oldest++;
-    if (oldest > 1000) {
-      times = times.slice(oldest);
-      seen = seen.slice(oldest * values.length);
-      oldest = 0;
-    }
-    let isCopy = times[oldest] === earlier && row.float64(volume) !== 0;
-    times.push(time);
-    for (let i = 0; i < values.length; i++) {
-      const value = row.float64(values[i]!);
-      isCopy &&= seen[oldest * values.length + i] === value;
-      seen.push(value);
-    }
-    if (isCopy) throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
+    const at = seen.add(time);
+    for (let i = 0; i < values.length; i++) seen.values[at + i] = row.float64(values[i]!);
+    const earlier = seen.find(time - SHIFT);
+    if (earlier < 0 || row.float64(volume) === 0) return;
+    for (let i = 0; i < values.length; i++) if (seen.values[earlier + i] !== seen.values[at + i]) return;
+    throw new Reject('SHIFTED_COPY', 'timestamp', 'all values of the bar nine hours earlier');
   };
 };
+
+/** Bars of one series as they come, without an object a bar. */
+class Bars {
+  /** So many of each bar. */
+  values: Float64Array;
+  #times = new Float64Array(1024);
+  #oldest = 0;
+  #end = 0;
+
+  constructor(private readonly width: number) {
+    this.values = new Float64Array(this.#times.length * width);
+  }
+
+  clear(): void {
+    this.#oldest = 0;
+    this.#end = 0;
+  }
+
+  /** @returns where its values are to be */
+  add(time: number): number {
+    if (this.#end === this.#times.length) this.#makeRoom();
+    this.#times[this.#end] = time;
+    return this.#end++ * this.width;
+  }
+
+  /**
+   * Forgets what is older than this time.
+   * @returns where the values of the bar with this time are, of several the last; -1 if there is none
+   */
+  find(time: number): number {
+    const times = this.#times;
+    let i = this.#oldest;
+    while (i < this.#end && times[i]! < time) i++;
+    while (i + 1 < this.#end && times[i + 1] === time) i++;
+    this.#oldest = i;
+    return i < this.#end && times[i] === time ? i * this.width : -1;
+  }
+
+  #makeRoom(): void {
+    const { width } = this;
+    const kept = this.#end - this.#oldest;
+    const size = kept * 2 > this.#times.length ? this.#times.length * 2 : this.#times.length;
+    const [times, values] = [this.#times.subarray(this.#oldest), this.values.subarray(this.#oldest * width)];
+    this.#times = new Float64Array(size);
+    this.values = new Float64Array(size * width);
+    this.#times.set(times);
+    this.values.set(values);
+    this.#oldest = 0;
+    this.#end = kept;
+  }
+}

@@ -1,0 +1,213 @@
+import type { SourceOrder } from '../engine/mapping.ts';
+import { type CellCursor, CellKind, type Cells, type SourceRecord } from './source.ts';
+import type { SqliteStore } from './sqlite.ts';
+import { IndexWalk, TableWalk } from './sqlite-btree.ts';
+import type { Spelling, Stretch } from './sqlite-order.ts';
+import { bytesOf, type PageFile } from './sqlite-pages.ts';
+import { compareRecords, type RecordShape, readRecord } from './sqlite-record.ts';
+
+/** How the rows of a table are found in the pages of its file. */
+export interface PagePlan extends RecordShape {
+  /** Page where the table's b-tree begins. */
+  readonly root: number;
+  /** Page of an index that has each series in order; absent: the table's own order is asked for. */
+  readonly index?: number;
+  /** Place of the column that is the rowid, which no record has; -1 where there is none. */
+  readonly rowidAt: number;
+}
+
+const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
+
+/**
+ * The plan for an ordinary table in this order; undefined for everything else: the engine has to read it.
+ * @param columns those that are read
+ */
+export function pagePlan(
+  store: Pick<SqliteStore, 'query'>,
+  table: string,
+  columns: readonly string[],
+  order: SourceOrder,
+): PagePlan | undefined {
+  const ask = (sql: string) => store.query(sql);
+  const name = text(table);
+  const [found] =
+    ask(`select m.rootpage, l.wr from sqlite_master m join pragma_table_list l on l.name = m.name
+    where m.type = 'table' and m.name = ${name} and l.schema = 'main' and l.type = 'table'`);
+  if (found?.[1] !== 0n) return undefined;
+  const stored = ask(`select name, type, pk, hidden from pragma_table_xinfo(${name}) order by cid`);
+  // Generated columns are not where their number says.
+  if (stored.some(([, , , hidden]) => hidden !== 0n)) return undefined;
+  const of = `from "${table.replaceAll('"', '""')}"`;
+  // Each by itself is one look-up.
+  const [bounds] = ask(`select (select min(rowid) ${of}), (select max(rowid) ${of})`);
+  if (bounds!.some((rowid) => rowid !== null && !Number.isSafeInteger(Number(rowid)))) return undefined;
+  const indexes = ask(`select i.name, i.origin, m.rootpage from pragma_index_list(${name}) i
+    left join sqlite_master m on m.type = 'index' and m.name = i.name where i.partial = 0`);
+  const keys = stored.filter(([, , key]) => key !== 0n);
+  const isRowid = ([column, type, key]: (typeof stored)[number]) =>
+    key === 1n &&
+    keys.length === 1 &&
+    /^integer$/i.test(String(type)) &&
+    !indexes.some(([, origin]) => origin === 'pk')
+      ? String(column)
+      : undefined;
+  const rowid = stored.map(isRowid).find((each) => each !== undefined);
+  const places = stored.map(([column]) => (column === rowid ? -1 : columns.indexOf(String(column))));
+  const last = places.findLastIndex((place) => place >= 0);
+  const shape = {
+    root: Number(found[0]),
+    rowidAt: rowid === undefined ? -1 : columns.indexOf(rowid),
+    places: Int32Array.from(places.slice(0, last + 1)),
+    real: Uint8Array.from(stored, ([, type]) => (isReal(String(type)) ? 1 : 0)),
+  };
+  const series = Object.keys(order.series ?? {});
+  if (series.length === 0) {
+    return order.by.every((column) => column === rowid) ? shape : undefined;
+  }
+  const wanted = [...series, ...order.by].join('\0');
+  for (const [index, , root] of indexes) {
+    const parts = ask(
+      `select name, "desc", coll from pragma_index_xinfo(${text(String(index))}) where key = 1 order by seqno`,
+    );
+    const usual = parts.every(([, descends, collation]) => descends === 0n && collation === 'BINARY');
+    if (usual && parts.map(([column]) => column).join('\0') === wanted)
+      return { ...shape, index: Number(root) };
+  }
+  return undefined;
+}
+
+/** Whether a column of this declared type has REAL affinity. Source: https://www.sqlite.org/datatype3.html, section 3.1 */
+function isReal(type: string): boolean {
+  return !/int|char|clob|text|blob/i.test(type) && /real|floa|doub/i.test(type);
+}
+
+/** The index entries of a series; those of several spellings are merged by what stands behind the series columns. */
+class Entries {
+  readonly #walks: Walked[] = [];
+
+  constructor(
+    private readonly file: PageFile,
+    root: number,
+    spellings: readonly Spelling[],
+    skip: number,
+  ) {
+    for (const { key, count } of spellings) {
+      const walk = new IndexWalk(file, root);
+      walk.seek(key);
+      this.#walks.push({ walk, key, left: count });
+    }
+    const [only, ...others] = this.#walks;
+    if (others.length === 0) {
+      only!.walk.skip(skip);
+      only!.left -= skip;
+      this.#step(only!);
+    } else {
+      for (const each of this.#walks) this.#step(each);
+      for (let i = 0; i < skip; i++) this.next();
+    }
+  }
+
+  /** The rowid of the next entry. */
+  next(): number {
+    const walks = this.#walks;
+    let first = 0;
+    for (let i = 1; i < walks.length; i++) {
+      const [a, b] = [walks[i]!, walks[first]!];
+      const order = compareRecords(a.walk.piece, a.walk.start, b.walk.piece, b.walk.start, a.key.length);
+      if (order < 0) first = i;
+    }
+    const chosen = walks[first]!;
+    const { rowid } = chosen.walk;
+    if (chosen.left > 0) this.#step(chosen);
+    else walks.splice(first, 1);
+    return rowid;
+  }
+
+  #step(walked: Walked): void {
+    const { walk, key } = walked;
+    walked.left--;
+    if (!walk.step() || (walked.left === 0 && !walk.has(key))) {
+      throw this.file.damaged('an index has fewer entries than SQLite counts rows');
+    }
+  }
+}
+
+interface Walked {
+  readonly walk: IndexWalk;
+  readonly key: readonly Uint8Array[];
+  /** Entries behind the one that it stands on. */
+  left: number;
+}
+
+/** The rows of a stretch as they lie in the file's pages. */
+export class PageCursor implements CellCursor, Cells {
+  bytes = bytesOf(0).bytes;
+  readonly kinds: Uint8Array;
+  readonly numbers: Float64Array;
+  readonly starts: Uint32Array;
+  readonly sizes: Uint32Array;
+  readonly #table: TableWalk;
+  readonly #entries: Entries | undefined;
+  #left: number;
+
+  /**
+   * @param skip rows of the stretch that are left out
+   * @param engine what to ask for a row that is not whole in its record
+   */
+  constructor(
+    private readonly file: PageFile,
+    private readonly plan: PagePlan,
+    stretch: Stretch,
+    skip: number,
+    columns: number,
+    private readonly engine: { row(rowid: number): Cells; find(rowid: number): SourceRecord },
+  ) {
+    this.kinds = new Uint8Array(columns).fill(CellKind.null);
+    this.numbers = new Float64Array(columns);
+    this.starts = new Uint32Array(columns);
+    this.sizes = new Uint32Array(columns);
+    this.#table = new TableWalk(file, plan.root);
+    this.#left = stretch.count - skip;
+    if (plan.index === undefined) this.#table.skip(skip);
+    else this.#entries = new Entries(file, plan.index, stretch.spellings!, skip);
+  }
+
+  get row(): Cells {
+    return this;
+  }
+
+  get rowid(): number {
+    return this.#table.rowid;
+  }
+
+  next(): boolean {
+    if (this.#left-- <= 0) return false;
+    const table = this.#table;
+    if (this.#entries === undefined) {
+      if (!table.step()) throw this.file.damaged('a table has fewer rows than SQLite counts');
+    } else {
+      const rowid = this.#entries.next();
+      if (!table.seek(rowid)) throw this.file.damaged(`an index names rowid ${rowid}, which is not there`);
+    }
+    const { plan, engine } = this;
+    if (readRecord(table.piece, table.start, table.size, plan, this)) {
+      this.bytes = table.piece.bytes;
+      if (plan.rowidAt >= 0) {
+        this.kinds[plan.rowidAt] = CellKind.integer;
+        this.numbers[plan.rowidAt] = table.rowid;
+      }
+    } else {
+      const row = engine.row(table.rowid);
+      this.bytes = row.bytes;
+      this.kinds.set(row.kinds);
+      this.numbers.set(row.numbers);
+      this.starts.set(row.starts);
+      this.sizes.set(row.sizes);
+    }
+    return true;
+  }
+
+  record(): SourceRecord {
+    return this.engine.find(this.rowid);
+  }
+}
