@@ -18,7 +18,7 @@ const SUM_TOLERANCE = 1e-9;
 
 interface Aggregate {
   readonly name: string;
-  /** Over `stored`, the column, and `value`, what is computed of it once a row. */
+  /** Over `stored`, the column, and what is computed of it once a row. */
   readonly source: string;
   readonly target: string;
   readonly tolerance?: number;
@@ -28,8 +28,8 @@ interface Aggregate {
 interface Question {
   readonly column: string;
   readonly stored: string;
-  /** SQL of the value that the source's engine computes of the stored one. */
-  readonly value: string;
+  /** SQL of what the source's engine computes of the stored value, by name. */
+  readonly computed?: Readonly<Record<string, string>>;
   readonly aggregates: readonly Aggregate[];
 }
 
@@ -37,39 +37,77 @@ function questionOf({ column, from, aggregate }: Field): Question | undefined {
   const stored = `"${from}"`;
   const target = ident(column);
   const count = { name: 'count', source: 'count(stored)', target: `count(${target})` };
-  const ordered = (value: string, distinct = value): Aggregate[] => [
-    count,
-    { name: 'min', source: 'min(value)', target: `min(${value})` },
-    { name: 'max', source: 'max(value)', target: `max(${value})` },
-    { name: 'distinct', source: 'count(distinct value)', target: `count(distinct ${distinct})` },
+  const bounds = (source: string, minimum: string, maximum: string): Aggregate[] => [
+    { name: 'min', source: `min(${source})`, target: minimum },
+    { name: 'max', source: `max(${source})`, target: maximum },
   ];
+  // Only of what can't be summed: it has to keep all values.
+  const distinct = (source: string, of: string) => ({
+    name: 'distinct',
+    source: `count(distinct ${source})`,
+    target: `count(distinct ${of})`,
+  });
   switch (aggregate) {
     case 'number': {
       const sum = {
         name: 'sum',
-        source: 'total(value)',
+        source: 'total(stored)',
         target: `coalesce(sum(${target}), 0)`,
         tolerance: SUM_TOLERANCE,
       };
-      return { column, stored, value: stored, aggregates: [...ordered(target), sum] };
-    }
-    case 'text':
-      return { column, stored, value: stored, aggregates: ordered(`${target} collate "C"`, target) };
-    case 'instant': {
-      // SQLite rounds to milliseconds, up into the next second at the end of one: the fraction is taken from the text.
-      const fraction = `cast(substr(substr(rtrim(${stored}, 'Z'), 21) || '000000', 1, 6) as integer)`;
-      const value = `(strftime('%s', substr(${stored}, 1, 19)) * 1000000 + ${fraction})`;
       return {
         column,
         stored,
-        value,
-        aggregates: ordered(`(extract(epoch from ${target}) * 1000000)::bigint`),
+        aggregates: [count, ...bounds('stored', `min(${target})`, `max(${target})`), sum],
+      };
+    }
+    case 'text': {
+      const text = `${target} collate "C"`;
+      const aggregates = [
+        count,
+        ...bounds('stored', `min(${text})`, `max(${text})`),
+        distinct('stored', text),
+      ];
+      return { column, stored, aggregates };
+    }
+    case 'instant': {
+      // SQLite rounds to milliseconds, up into the next second at the end of one: the fraction is taken from the text.
+      const digits = `case length(${stored}) when 19 then 0 when 26 then substr(${stored}, 21)
+        else substr(substr(rtrim(${stored}, 'Z'), 21) || '000000', 1, 6) end`;
+      const seconds = `unixepoch(substr(${stored}, 1, 19))`;
+      const micros = (of: string) => `(extract(epoch from ${of}) * 1000000)::bigint`;
+      // Sums of microseconds would go beyond 64 bits; and extract makes a numeric, which costs more than the rest.
+      const sums = [
+        {
+          name: 'sum of seconds',
+          source: 'sum(seconds)',
+          target: `sum(date_part('epoch', date_trunc('second', ${target}))::bigint)`,
+        },
+        {
+          name: 'sum of fractions',
+          source: 'sum(fraction)',
+          target: `sum(date_part('microseconds', ${target})::bigint % 1000000)`,
+        },
+      ];
+      return {
+        column,
+        stored,
+        computed: { seconds, fraction: `cast(${digits} as integer)` },
+        aggregates: [
+          count,
+          ...bounds('seconds * 1000000 + fraction', micros(`min(${target})`), micros(`max(${target})`)),
+          ...sums,
+        ],
       };
     }
     case 'uuid': {
-      const value = `lower(replace(${stored}, '-', ''))`;
       const text = `replace(${target}::text, '-', '') collate "C"`;
-      return { column, stored, value, aggregates: ordered(text, target) };
+      return {
+        column,
+        stored,
+        computed: { hex: `lower(replace(${stored}, '-', ''))` },
+        aggregates: [count, ...bounds('hex', `min(${text})`, `max(${text})`), distinct('hex', target)],
+      };
     }
     default:
       return undefined;
@@ -91,11 +129,11 @@ export async function compareAggregates(
   excludeRows(sqlite, setAside);
   const results: CheckResult[] = [];
   const rows: Aggregate = { name: 'count', source: 'count(*)', target: 'count(*)' };
-  const questions = [
+  const questions: Question[] = [
     ...mapping.fields.flatMap((field) => questionOf(field) ?? []),
-    { column: '*', value: 'null', stored: 'null', aggregates: [rows] },
+    { column: '*', stored: 'null', aggregates: [rows] },
   ];
-  for (const { column, value, stored, aggregates } of questions) {
+  for (const { column, stored, computed = {}, aggregates } of questions) {
     const target = client.query<unknown[]>({
       text: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
       rowMode: 'array',
@@ -103,10 +141,14 @@ export async function compareAggregates(
     target.catch(() => {});
     // SQLite answers synchronously: a column at a time lets the other systems' connections live meanwhile.
     await setImmediate();
-    // A limit keeps the engine from computing the value again for each aggregate.
+    const values = [
+      `${stored} as stored`,
+      ...Object.entries(computed).map(([name, sql]) => `${sql} as ${name}`),
+    ];
+    // A limit keeps the engine from computing a value again for each aggregate.
     const [left] = sqlite.query(
       `select ${aggregates.map((each) => each.source).join(', ')} from (
-         select ${stored} as stored, ${value} as value from "${mapping.entity}"
+         select ${values.join(', ')} from "${mapping.entity}"
          where rowid not in (select id from temp.set_aside) limit -1)`,
     );
     const [right] = (await target).rows;

@@ -3,12 +3,15 @@ import { BAR_SECONDS, canonicalSql, SYMBOLS, TIMEFRAMES } from './symbols.ts';
 
 const stepSql = `case timeframe ${[...BAR_SECONDS].map(([name, seconds]) => `when '${name}' then ${seconds}`).join(' ')} end`;
 
-/** Bars that are missing between the first and the last of each series; one dialect for both engines but for the epoch. */
-const gapSql = (from: string, epoch: string) => `
+/**
+ * Bars that are missing between the first and the last of each series; one dialect for both engines.
+ * @param bars SQL of series and `at`, in seconds since 1970
+ */
+const gapSql = (bars: string) => `
   select symbol, timeframe, count(*), cast(sum(missing) as bigint) from (
     select symbol, timeframe,
-      (${epoch} - lag(${epoch}) over (partition by symbol, timeframe order by ${epoch})) / ${stepSql} - 1 as missing
-    from ${from}) as steps
+      (at - lag(at) over (partition by symbol, timeframe order by at)) / ${stepSql} - 1 as missing
+    from (${bars}) as bars) as steps
   where missing > 0 group by symbol, timeframe order by symbol, timeframe`;
 
 /** H11: a series has the same gaps before and after. */
@@ -16,13 +19,14 @@ export const gaps: EngineCheck = {
   name: 'gaps in each series',
   table: 'ohlcv_data',
   source: gapSql(
-    `(select ${canonicalSql('symbol', SYMBOLS)} as symbol, ${canonicalSql('timeframe', TIMEFRAMES)} as timeframe, timestamp
-      from ohlcv_data where rowid not in (select id from temp.set_aside)) as bars`,
-    `cast(strftime('%s', timestamp) as integer)`,
+    `select ${canonicalSql('symbol', SYMBOLS)} as symbol, ${canonicalSql('timeframe', TIMEFRAMES)} as timeframe,
+       unixepoch(timestamp) as at
+     from ohlcv_data where rowid not in (select id from temp.set_aside) limit -1`,
   ),
   target: gapSql(
-    '(select symbol collate "C" as symbol, timeframe collate "C" as timeframe, timestamp from public.ohlcv_data) as bars',
-    'floor(extract(epoch from timestamp))::bigint',
+    `select symbol collate "C" as symbol, timeframe collate "C" as timeframe,
+       date_part('epoch', date_trunc('second', timestamp))::bigint as at
+     from public.ohlcv_data`,
   ),
 };
 
