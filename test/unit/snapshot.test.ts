@@ -270,11 +270,14 @@ describe('a snapshot that is trusted by its seal', () => {
     expect(sealed()).toEqual({});
   });
 
-  it.each(['', 'nonsense', 'null', '{"files/a.json":1}'])('a seal that is %j counts for nothing', async (text) => {
-    await writeFile(join(folder, '../seal.json'), text);
-    await writeFile(file, '[1, 2, 4]');
-    await expect(current('seal')).rejects.toMatchObject({ kind: 'source' });
-  });
+  it.each(['', 'nonsense', 'null', '{"files/a.json":1}'])(
+    'a seal that is %j counts for nothing',
+    async (text) => {
+      await writeFile(join(folder, '../seal.json'), text);
+      await writeFile(file, '[1, 2, 4]');
+      await expect(current('seal')).rejects.toMatchObject({ kind: 'source' });
+    },
+  );
 });
 
 describe('a SQLite store', () => {
