@@ -39,7 +39,7 @@ export function cellLane(
 }
 
 export function writeText(cells: Cells, at: number, out: CopyBuffer): boolean {
-  return cells.kinds[at] === CellKind.text && out.utf8Field(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
+  return cells.kinds[at] === CellKind.text && out.utf8Field(cells, cells.starts[at]!, cells.sizes[at]!);
 }
 
 /** A finite double, or an integer that is one. */
@@ -72,33 +72,40 @@ export function writeInt32(cells: Cells, at: number, out: CopyBuffer): boolean {
   return true;
 }
 
+const WORD = 4;
+/** Bytes of a text that is remembered. */
+const LONGEST = 64;
+
 /** The text of the row before: neighbours often have the same, so what was made of it can be used again. */
 export class LastText {
-  readonly #bytes = new Uint8Array(64);
+  readonly #view = new DataView(new ArrayBuffer(LONGEST));
   #size = -1;
 
   isIn(cells: Cells, at: number): boolean {
-    let left = this.#size;
-    if (cells.sizes[at] !== left) return false;
-    const { bytes } = cells;
-    const known = this.#bytes;
-    // Neighbours that differ do so at their ends.
-    let i = cells.starts[at]! + left - 1;
-    while (left > 0 && bytes[i] === known[left - 1]) {
-      left--;
-      i--;
+    const size = this.#size;
+    if (cells.sizes[at] !== size) return false;
+    const { view } = cells;
+    const known = this.#view;
+    const start = cells.starts[at]!;
+    if (size < WORD) {
+      for (let i = 0; i < size; i++) if (view.getUint8(start + i) !== known.getUint8(i)) return false;
+      return true;
     }
-    return left === 0;
+    // Neighbours that differ do so at their ends; the last word may overlap the one before it.
+    if (view.getInt32(start + size - WORD) !== known.getInt32(size - WORD)) return false;
+    for (let i = 0; i < size - WORD; i += WORD) {
+      if (view.getInt32(start + i) !== known.getInt32(i)) return false;
+    }
+    return true;
   }
 
   /** Remembers the text, unless it is long. */
   keep(cells: Cells, at: number): void {
     const start = cells.starts[at]!;
     const size = cells.sizes[at]!;
-    this.#size = size <= this.#bytes.length ? size : -1;
-    const { bytes } = cells;
-    const known = this.#bytes;
-    for (let i = 0; i < this.#size; i++) known[i] = bytes[start + i]!;
+    this.#size = size <= LONGEST ? size : -1;
+    const known = this.#view;
+    for (let i = 0; i < this.#size; i++) known.setUint8(i, cells.view.getUint8(start + i));
   }
 
   /** The same, and says what the text is. */

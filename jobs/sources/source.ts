@@ -65,6 +65,8 @@ export interface Cut {
 export interface Cells {
   /** Where the texts are. */
   readonly bytes: Buffer;
+  /** The same bytes. */
+  readonly view: DataView;
   /** Of each column, its {@link CellKind}. */
   readonly kinds: Uint8Array;
   /** Of an integer or real, its value; an integer beyond 2^53 has lost digits. */

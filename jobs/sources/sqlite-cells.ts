@@ -139,9 +139,12 @@ interface Walked {
   left: number;
 }
 
+const NOTHING = bytesOf(0);
+
 /** The rows of a stretch as they lie in the file's pages. */
 export class PageCursor implements CellCursor, Cells {
-  bytes = bytesOf(0).bytes;
+  bytes = NOTHING.bytes;
+  view = NOTHING.view;
   readonly kinds: Uint8Array;
   readonly numbers: Float64Array;
   readonly starts: Uint32Array;
@@ -192,6 +195,7 @@ export class PageCursor implements CellCursor, Cells {
     const { plan, engine } = this;
     if (readRecord(table.piece, table.start, table.size, plan, this)) {
       this.bytes = table.piece.bytes;
+      this.view = table.piece.view;
       if (plan.rowidAt >= 0) {
         this.kinds[plan.rowidAt] = CellKind.integer;
         this.numbers[plan.rowidAt] = table.rowid;
@@ -199,6 +203,7 @@ export class PageCursor implements CellCursor, Cells {
     } else {
       const row = engine.row(table.rowid);
       this.bytes = row.bytes;
+      this.view = row.view;
       this.kinds.set(row.kinds);
       this.numbers.set(row.numbers);
       this.starts.set(row.starts);

@@ -343,7 +343,8 @@ export function memory(): Buffer {
 
 let numbersOfHeap: DataView = new DataView(new ArrayBuffer(0));
 
-function heapView(): DataView {
+/** The same as numbers. */
+export function heapView(): DataView {
   const { buffer } = memory();
   if (numbersOfHeap.buffer !== buffer) numbersOfHeap = new DataView(buffer);
   return numbersOfHeap;

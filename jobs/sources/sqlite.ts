@@ -15,7 +15,7 @@ import { PageCursor, type PagePlan, pagePlan } from './sqlite-cells.ts';
 import { type Stretch, stretchesOf } from './sqlite-order.ts';
 import { PageFile } from './sqlite-pages.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
-import { memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
+import { heapView, memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
 const BLOCK = 1000;
 
@@ -273,6 +273,7 @@ interface Shape {
 class Cursor implements CellCursor, Cells {
   rowid = 0;
   bytes = memory();
+  view = heapView();
   readonly kinds: Uint8Array;
   readonly numbers: Float64Array;
   readonly starts: Uint32Array;
@@ -299,6 +300,7 @@ class Cursor implements CellCursor, Cells {
     this.rowid = statement.double(0);
     statement.read(1, this.kinds, this.numbers, this.starts, this.sizes);
     this.bytes = memory();
+    this.view = heapView();
     return true;
   }
 

@@ -29,7 +29,7 @@ function made(sql: string): string {
 }
 
 /** What a row holds: of each column its kind, and its number or bytes. */
-function shown(rowid: number, { kinds, numbers, starts, sizes, bytes }: Cells): string {
+function shown(rowid: number, { kinds, numbers, starts, sizes, bytes }: Omit<Cells, 'view'>): string {
   const values = Array.from(kinds, (kind, i) => {
     if (kind === CellKind.null) return 'null';
     if (kind <= CellKind.real) return `${kind} ${Object.is(numbers[i], -0) ? '-0' : numbers[i]}`;

@@ -159,10 +159,12 @@ class Bars {
   #makeRoom(): void {
     const { width } = this;
     const kept = this.#end - this.#oldest;
-    const size = kept * 2 > this.#times.length ? this.#times.length * 2 : this.#times.length;
     const [times, values] = [this.#times.subarray(this.#oldest), this.values.subarray(this.#oldest * width)];
-    this.#times = new Float64Array(size);
-    this.values = new Float64Array(size * width);
+    if (kept * 2 > this.#times.length) {
+      const size = this.#times.length * 2;
+      this.#times = new Float64Array(size);
+      this.values = new Float64Array(size * width);
+    }
     this.#times.set(times);
     this.values.set(values);
     this.#oldest = 0;
