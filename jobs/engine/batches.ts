@@ -34,6 +34,8 @@ export interface Batch {
   readonly starts: readonly number[];
   /** Where row `i` comes from. */
   locator(i: number): string;
+  /** What the reader finds row `i` by; undefined where it had to be a record. */
+  rowid(i: number): number | undefined;
   /** Payload of row `i`, for a row that a constraint rejects. */
   payload(i: number): string;
   readonly rejected: readonly Rejected[];
@@ -134,6 +136,10 @@ export async function* batches(
       rows,
       starts,
       locator: (i) => locatorOf(kept[i]!),
+      rowid: (i) => {
+        const ref = kept[i]!;
+        return typeof ref === 'number' ? ref : undefined;
+      },
       payload: (i) => recordOf(kept[i]!).payload(leftOut),
       rejected,
       merged,

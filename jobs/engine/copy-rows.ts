@@ -24,6 +24,11 @@ export class CopyRows {
     return true;
   }
 
+  /** Passes over what begins with the current row, in whole rows. */
+  pass(size: number): void {
+    this.end = this.start + size;
+  }
+
   /** Waits for more bytes. False: the stream has ended. */
   async more(): Promise<boolean> {
     const { value, done } = await this.#chunks.next();

@@ -49,6 +49,8 @@ export interface OrderedReader extends EntityReader {
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;
+  /** The `rowid` that a locator names; undefined for what is no locator of this reader. */
+  rowidOf?(locator: string): number | undefined;
 }
 
 /** SQLite's fundamental datatypes, by the numbers that its C interface gives them. */

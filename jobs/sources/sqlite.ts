@@ -203,6 +203,11 @@ export class SqliteReader implements OrderedReader {
     return rowLocator(this.entity, rowid);
   }
 
+  rowidOf(locator: string): number | undefined {
+    const rowid = Number(locator.slice(locator.lastIndexOf(' ') + 1));
+    return this.locator(rowid) === locator ? rowid : undefined;
+  }
+
   /** The record with this rowid. */
   find(rowid: number): SourceRecord {
     return this.#at(rowid).record();
