@@ -24,6 +24,7 @@ const SET_ASIDE = {
       change: `timestamp = timestamp + interval '9 hours', legacy_id = 192`,
     },
     hidden: { table: 'strategy_templates', where: 'id = 5', locator: 'strategy_templates rowid 5' },
+    present: { table: 'ohlcv_data', locator: 'ohlcv_data rowid 1' },
   },
   'lightning-talk': {
     quarantined: { table: 'talks', locator: 'talks.json[16]', code: 'DUPLICATE_ID' },
@@ -35,6 +36,7 @@ const SET_ASIDE = {
       change: 'id = gen_random_uuid(), legacy_id = null',
     },
     hidden: { table: 'users', where: 'true', locator: 'users.json[0]' },
+    present: { table: 'users', locator: 'users.json[1]' },
   },
 } as const;
 
@@ -44,6 +46,13 @@ describe.each(Object.entries(SET_ASIDE))('what verify finds in the ledger of %s'
   // A JSON store has no engine of its own.
   const asksEngines = source.kind === 'sqlite';
   let home: string;
+  /** Says of a record that is stored that it is in quarantine. */
+  const forge = (table: string, locator: string) =>
+    sql(
+      `insert into migration.quarantine (run_id, table_name, batch, locator, code, field, detail, payload)
+       select run_id, $1, n, $2, 'FORGED', '', '', '{}' from migration.batch where table_name = $1`,
+      [table, locator],
+    );
   const sql = <T extends object>(text: string, values?: unknown[]) =>
     asAdmin(platform, database, async (client) => (await client.query<T>(text, values)).rows);
 
@@ -104,15 +113,20 @@ describe.each(Object.entries(SET_ASIDE))('what verify finds in the ledger of %s'
       `with gone as (select * from ${table} where ${where} order by id limit 1)
        delete from ${table} as t using gone where t.id = gone.id returning to_jsonb(t) as row`,
     );
-    await sql(
-      `insert into migration.quarantine (run_id, table_name, batch, locator, code, field, detail, payload)
-       select run_id, $1, n, $2, 'FORGED', '', '', '{}' from migration.batch where table_name = $1`,
-      [table, locator],
-    );
+    await forge(table, locator);
     const proof = await prove(platform, home, system);
     await sql(`delete from migration.quarantine where code = 'FORGED'`);
     await sql(`insert into ${table} select (jsonb_populate_record(null::${table}, $1)).*`, [kept!.row]);
     expect(proof).toMatchObject({ code: 7, divergences: [], failed: [ledger(table)] });
+  });
+
+  it('a row that is there and in quarantine, too', async () => {
+    const { table, locator } = known.present;
+    await forge(table, locator);
+    const proof = await prove(platform, home, system);
+    await sql(`delete from migration.quarantine where code = 'FORGED'`);
+    expect(proof.code).toBe(7);
+    expect(proof.divergences).toMatchObject([{ table: `public.${table}`, field: null, kind: 'extra' }]);
   });
 
   it('a row of a record that is in quarantine', async () => {
