@@ -2,7 +2,7 @@ import { instantSearch } from '../../jobs/systems/instant-search/index.ts';
 import type { MakeCase } from '../case.ts';
 import { instantSearchQueries, type Someone } from '../queries/instant-search.ts';
 import { loadedStores } from '../queries/loaded.ts';
-import { caseOf, requireSameRows, type Stores } from '../queries/peers.ts';
+import { caseOf, orClose, requireSameRows, type Stores } from '../queries/peers.ts';
 
 /** instant-search's hot queries on both sides; the plans of the target are kept in `explain/instant-search`. */
 export const make: MakeCase = async (bench) => {
@@ -15,17 +15,19 @@ export const make: MakeCase = async (bench) => {
     study_books: books,
     users: Math.ceil(books / 5),
   });
-  rebuildSearch(stores);
-  const queries = instantSearchQueries(await someone(stores));
-  // The search finds more than the legacy one did, as it should.
-  await requireSameRows(queries.slice(1), stores);
-  return caseOf(
-    bench,
-    'instant-search',
-    `each hot query of instant-search over ${rows} questions, results and events`,
-    queries,
-    stores,
-  );
+  return orClose(stores, async () => {
+    rebuildSearch(stores);
+    const queries = instantSearchQueries(await someone(stores));
+    // The search finds more than the legacy one did, as it should.
+    await requireSameRows(queries.slice(1), stores);
+    return caseOf(
+      bench,
+      'instant-search',
+      `each hot query of instant-search over ${rows} questions, results and events`,
+      queries,
+      stores,
+    );
+  });
 };
 
 /** The deployed index fails on every read of a column, so nothing but a correct one can be compared. */

@@ -1,7 +1,7 @@
 import { trdinger } from '../../jobs/systems/trdinger/index.ts';
 import type { MakeCase } from '../case.ts';
 import { loadedStores } from '../queries/loaded.ts';
-import { caseOf, requireSameRows } from '../queries/peers.ts';
+import { caseOf, orClose, requireSameRows } from '../queries/peers.ts';
 import { trdingerQueries } from '../queries/trdinger.ts';
 
 /** trdinger's hot queries on both sides; the plans of the target are kept in `explain/trdinger`. */
@@ -16,12 +16,14 @@ export const make: MakeCase = async (bench) => {
     generated_strategies: 20_000,
     strategy_showcase: 500,
   });
-  await requireSameRows(trdingerQueries, stores);
-  return caseOf(
-    bench,
-    'trdinger',
-    `each hot query of trdinger over ${rows} candles, one after the other on one connection`,
-    trdingerQueries,
-    stores,
-  );
+  return orClose(stores, async () => {
+    await requireSameRows(trdingerQueries, stores);
+    return caseOf(
+      bench,
+      'trdinger',
+      `each hot query of trdinger over ${rows} candles, one after the other on one connection`,
+      trdingerQueries,
+      stores,
+    );
+  });
 };

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Database from 'libsql';
 import type pg from 'pg';
+import { CutoverError } from '../../jobs/errors.ts';
 import type { Bench, Case, Peer } from '../case.ts';
 import type { Query } from './query.ts';
 
@@ -33,11 +34,23 @@ export async function caseOf(
     rows: 1,
     against: peers[0]!.name,
     peers,
-    close: async () => {
-      stores.sqlite.close();
-      await stores.postgres.end();
-    },
+    close: () => closeStores(stores),
   };
+}
+
+async function closeStores({ sqlite, postgres }: Stores): Promise<void> {
+  sqlite.close();
+  await postgres.end();
+}
+
+/** What `make` makes of the stores; they are closed if it can't. */
+export async function orClose<T>(stores: Stores, make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    await closeStores(stores);
+    throw error;
+  }
 }
 
 /** Two peers a query, each of which reads every row of the answer; text is parsed and planned each time, as from an ORM. */
@@ -78,14 +91,19 @@ function peersOf(queries: readonly Query[], { sqlite, postgres }: Stores): Peer[
   });
 }
 
-/** @throws Error when a query finds many more rows in one store than in the other: a few of a sample's are planted to be refused */
+/** So many of a sample's rows are planted to be refused. */
+const PLANTED = 20;
+
+/** @throws Error when a query finds many more rows in one store than in the other, or none */
 export async function requireSameRows(queries: readonly Query[], stores: Stores): Promise<void> {
   for (const query of queries) {
     if (query.writes || query.spellings) continue;
     for (const [at, sql] of query.sqlite.entries()) {
       const legacy = askSqlite(stores.sqlite, sql).length;
       const target = (await askPostgres(stores.postgres, query.postgres[at]!)).length;
-      if (legacy === 0 || Math.abs(legacy - target) > legacy / 100) {
+      if (legacy === 0)
+        throw new CutoverError('usage', `${query.name}: no rows to ask for`, 'Ask for more: --rows.');
+      if (Math.abs(legacy - target) > PLANTED + legacy / 100) {
         throw new Error(`${query.name}: ${legacy} rows in SQLite, ${target} in PostgreSQL`);
       }
     }
