@@ -54,8 +54,12 @@ export function parseNaiveTimestamp(
 }
 
 /** `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; see `parseNaiveTimestamp`. */
-export function parseZuluTimestamp(bytes: Uint8Array): number | bigint | undefined {
-  return bytes[bytes.length - 1] === Z ? parseUtc(bytes, 0, bytes.length - 1, T) : undefined;
+export function parseZuluTimestamp(
+  bytes: Uint8Array,
+  start = 0,
+  size = bytes.length - start,
+): number | bigint | undefined {
+  return bytes[start + size - 1] === Z ? parseUtc(bytes, start, size - 1, T) : undefined;
 }
 
 /** @param separator what stands between day and time */

@@ -19,6 +19,30 @@ export function keyOf(system: string, table: string, legacyId: string): Buffer {
   return uuid;
 }
 
+/**
+ * Makes the same keys of legacy ids that lie in bytes.
+ * @returns a function of a text of at least one byte, in UTF-8, with nothing in it that JSON escapes; the 16 bytes that it
+ *   gives are overwritten by the next call
+ */
+export function keysOf(
+  system: string,
+  table: string,
+): (bytes: Uint8Array, start: number, size: number) => Buffer {
+  const before = Buffer.concat([NAMESPACE, Buffer.from(JSON.stringify([system, table, '']).slice(0, -2))]);
+  let input = Buffer.concat([before, Buffer.alloc(256)]);
+  return (bytes, start, size) => {
+    const end = before.length + size + 2;
+    if (end > input.length) input = Buffer.concat([before, Buffer.alloc(2 * (size + 2))]);
+    for (let i = 0; i < size; i++) input[before.length + i] = bytes[start + i]!;
+    input[end - 2] = 0x22;
+    input[end - 1] = 0x5d;
+    const uuid = hash('sha1', input.subarray(0, end), 'buffer').subarray(0, 16);
+    uuid[6] = (uuid[6]! & 0x0f) | 0x50;
+    uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+    return uuid;
+  };
+}
+
 /** Begins with the namespace; one call instead of a hash object a key. */
 const scratch = Buffer.alloc(1024);
 NAMESPACE.copy(scratch);
