@@ -18,6 +18,47 @@ const POWERS = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 /** As many digits make an integer that a double holds exactly, whatever they are. */
 const EXACT_DIGITS = 15;
 
+/** What an object's text is but for its values. */
+interface Shape {
+  /** Of the members, in the order in which they stand. */
+  readonly columns: Int32Array;
+  /** Bytes from the end of the value before to the value, name and blanks included. */
+  readonly gaps: Int32Array;
+  /** These bytes as words of four with the lowest byte first, the last one of a gap ending where that does. */
+  readonly words: Int32Array;
+  /** What stands behind the last value. */
+  readonly closing: Uint8Array;
+}
+
+const NO_SHAPE: Shape = {
+  columns: new Int32Array(0),
+  gaps: new Int32Array(0),
+  words: new Int32Array(0),
+  closing: new Uint8Array(0),
+};
+
+/** @param members column, begin and end of the value of each */
+function shapeOf(bytes: Buffer, start: number, end: number, members: Int32Array): Shape {
+  const columns: number[] = [];
+  const gaps: number[] = [];
+  const words: number[] = [];
+  let at = start;
+  for (let i = 0; i < members.length; i += 3) {
+    const value = members[i + 1]!;
+    columns.push(members[i]!);
+    gaps.push(value - at);
+    // A name has two quotes, a bracket or a comma before it, and a colon behind it: more than a word.
+    for (; at < value; at += 4) words.push(bytes.readInt32LE(Math.min(at, value - 4)));
+    at = members[i + 2]!;
+  }
+  return {
+    columns: Int32Array.from(columns),
+    gaps: Int32Array.from(gaps),
+    words: Int32Array.from(words),
+    closing: Uint8Array.from(bytes.subarray(at, end)),
+  };
+}
+
 /**
  * The members of one object of a JSON file as cells, found in one walk along its bytes. Only what every reader of JSON
  * understands alike goes this way: each member once and under a known name, strings without escapes, numbers, booleans,
@@ -35,6 +76,12 @@ export class JsonCells implements Cells {
   readonly #ends: Int32Array;
   /** Which column followed another one last, 0 standing for the beginning: the next record mostly has the same order. */
   readonly #next: Int32Array;
+  #shape = NO_SHAPE;
+  /** Objects in a row that were none of that shape; one more at the beginning. */
+  #misses = 1;
+  /** Of each member of an object: its column, and where its value begins and ends. */
+  readonly #seen: Int32Array;
+  #view = new DataView(new ArrayBuffer(0));
   /** Behind the value that was walked last. */
   #at = 0;
 
@@ -49,6 +96,7 @@ export class JsonCells implements Cells {
       .map((name) => JSON.stringify(name))
       .map((name) => (name.includes('\\') ? '' : name));
     this.#names = Buffer.from(names.join(''));
+    this.#seen = new Int32Array(3 * length);
     let end = 0;
     this.#ends = Int32Array.from([0, ...names.map((name) => (end += Buffer.byteLength(name)))]);
     this.#next = Int32Array.from({ length: length + 1 }, (_, i) => Math.min(i, length - 1));
@@ -62,13 +110,82 @@ export class JsonCells implements Cells {
    */
   read(bytes: Buffer, start: number): number {
     if (bytes[start] !== OPEN_OBJECT) return -1;
-    this.bytes = bytes;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    const end = this.#likeLast(bytes, start);
+    return end < 0 ? this.#any(bytes, start) : end;
+  }
+
+  /** An object with the members and blanks of the last one: what stands between values is compared four bytes at a time. */
+  #likeLast(bytes: Buffer, start: number): number {
+    const { kinds, starts, sizes } = this;
+    const view = this.#view;
+    const { columns, gaps, words, closing } = this.#shape;
+    for (let i = 0; i < kinds.length; i++) kinds[i] = CellKind.null;
+    if (closing.length === 0) return -1;
+    const limit = bytes.length - 4;
+    let at = start;
+    let word = 0;
+    for (let i = 0; i < columns.length; i++) {
+      const last = at + gaps[i]! - 4;
+      if (last > limit) return -1;
+      for (; at < last; at += 4) if (view.getInt32(at, true) !== words[word++]) return -1;
+      if (view.getInt32(last, true) !== words[word++]) return -1;
+      at = last + 4;
+      const column = columns[i]!;
+      // A string is mostly as long as the last one there.
+      const end = at + 1 + sizes[column]!;
+      if (bytes[at] === QUOTE && bytes[end] === QUOTE && this.#isPlain(bytes, at + 1, end)) {
+        kinds[column] = CellKind.string;
+        starts[column] = at + 1;
+        at = end + 1;
+      } else {
+        if (!this.#value(bytes, at, column)) return -1;
+        at = this.#at;
+      }
+    }
+    for (let i = 0; i < closing.length; i++, at++) if (bytes[at] !== closing[i]) return -1;
+    this.#misses = 0;
+    return at;
+  }
+
+  /** Whether there are only printable characters of ASCII without quote and backslash: four at a time, without a branch. */
+  #isPlain(bytes: Buffer, start: number, end: number): boolean {
+    if (end - start < 4) {
+      for (let at = start; at < end; at++)
+        if (ENDS_PLAIN[bytes[at]!] === 1 || bytes[at]! >= 0x80) return false;
+      return true;
+    }
+    const view = this.#view;
+    const last = end - 4;
+    let found = 0;
+    for (let at = start; ; at += 4) {
+      if (at > last) at = last;
+      const four = view.getInt32(at, true);
+      const quote = four ^ 0x22222222;
+      const backslash = four ^ 0x5c5c5c5c;
+      // A byte borrows from its highest bit when what is subtracted is more than it: exact as to whether any does.
+      found |=
+        four |
+        ((quote - 0x01010101) & ~quote) |
+        ((backslash - 0x01010101) & ~backslash) |
+        ((four - 0x20202020) & ~four);
+      if (at === last) break;
+    }
+    return (found & 0x80808080) === 0;
+  }
+
+  /** Any object whose members are known. */
+  #any(bytes: Buffer, start: number): number {
     const { kinds } = this;
     const next = this.#next;
+    const seen = this.#seen;
     for (let i = 0; i < kinds.length; i++) kinds[i] = CellKind.null;
     let at = start + 1;
     let last = 0;
-    for (;;) {
+    for (let n = 0; ; ) {
       while (BLANK[bytes[at]!] === 1) at++;
       let column = next[last]!;
       let end = this.#endOfName(column, bytes, at);
@@ -83,11 +200,18 @@ export class JsonCells implements Cells {
       if (bytes[at] !== COLON || kinds[column] !== CellKind.null) return -1;
       at++;
       while (BLANK[bytes[at]!] === 1) at++;
+      seen[n++] = column;
+      seen[n++] = at;
       if (!this.#value(bytes, at, column)) return -1;
       at = this.#at;
+      seen[n++] = at;
       while (BLANK[bytes[at]!] === 1) at++;
       const c = bytes[at++];
-      if (c === CLOSE_OBJECT) return at;
+      if (c === CLOSE_OBJECT) {
+        // Instead of another shape only when that has failed twice in a row.
+        if (this.#misses++ > 0) this.#shape = shapeOf(bytes, start, at, seen.subarray(0, n));
+        return at;
+      }
       if (c !== COMMA) return -1;
       last = column + 1;
     }
