@@ -1,7 +1,7 @@
 import { KnownTexts, LONGEST_KNOWN } from '../sources/json-texts.ts';
 import { CellKind, type Cells } from '../sources/source.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
-import { cellLane, type LaneScope } from './lane.ts';
+import { cellLane, type LaneScope, LastText } from './lane.ts';
 import type { Field } from './mapping.ts';
 import { parseZuluTimestamp } from './time.ts';
 
@@ -32,11 +32,18 @@ export function writeBoolean(cells: Cells, at: number, out: CopyBuffer): boolean
   return true;
 }
 
+/** The members of a record mostly have one time: what was read last is known to all lanes. */
+const lastTime = new LastText();
+let lastMicros: number | bigint | undefined;
+
 /** Microseconds since 2000 of `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; undefined for anything else. */
 export function zuluIn(cells: Cells, at: number): number | bigint | undefined {
-  return cells.kinds[at] === CellKind.string
-    ? parseZuluTimestamp(cells.bytes, cells.starts[at]!, cells.sizes[at]!)
-    : undefined;
+  if (cells.kinds[at] !== CellKind.string) return undefined;
+  if (!lastTime.isIn(cells, at)) {
+    lastTime.keep(cells, at);
+    lastMicros = parseZuluTimestamp(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
+  }
+  return lastMicros;
 }
 
 export function writeZulu(cells: Cells, at: number, out: CopyBuffer): boolean {

@@ -81,7 +81,7 @@ export class JsonCells implements Cells {
   #misses = 1;
   /** Of each member of an object: its column, and where its value begins and ends. */
   readonly #seen: Int32Array;
-  #view = new DataView(new ArrayBuffer(0));
+  #view: DataView = new DataView(new ArrayBuffer(0));
   /** Behind the value that was walked last. */
   #at = 0;
 
