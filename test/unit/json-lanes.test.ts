@@ -197,13 +197,15 @@ async function bothWays(mapping: TableMapping, texts: readonly string[]) {
   const reader = await readerOf(mapping, texts, parents);
   const lanes = new RowConverter(mapping, parents, true).lanes(reader.columns!)!;
   const long = new RowConverter(mapping, parents, true);
+  const out = new CopyBuffer(8);
   let short = 0;
   let seen = 0;
   const wrong: unknown[] = [];
   for (const cursor of reader.cells(0)) {
     while (cursor.next()) {
       seen++;
-      const out = new CopyBuffer(8);
+      // What earlier rows wrote is overwritten, as in batches.
+      out.truncate(0);
       if (Number.isNaN(cursor.rowid) || !lanes(cursor.row, out)) {
         if (out.length !== 0) wrong.push([cursor.record().locator, 'left something']);
         continue;
