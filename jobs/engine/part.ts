@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { OrderedReader } from '../sources/source.ts';
+import type { KnownOrder, OrderedReader } from '../sources/source.ts';
 import { batches } from './batches.ts';
 import type { Counts, PartProgress, Run } from './ledger.ts';
 import type { TableMapping } from './mapping.ts';
@@ -19,6 +19,13 @@ export interface Part {
 export interface PartTask extends Pick<PartOptions, 'run' | 'fence' | 'batchRows'> {
   readonly part: Part;
   readonly done: PartProgress | undefined;
+  readonly known: Known;
+}
+
+/** What a thread would otherwise have to read a source for. */
+export interface Known {
+  readonly order: KnownOrder | undefined;
+  readonly parents: Parents['all'];
 }
 
 /** A part has less batches than this, so that the number of a batch says which part's it is. */

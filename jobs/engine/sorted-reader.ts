@@ -1,6 +1,8 @@
 import type { LeftOut } from '../sources/left-out.ts';
 import type {
   CellCursor,
+  Cut,
+  KnownOrder,
   OrderedReader,
   Place,
   PlacedRecord,
@@ -44,6 +46,7 @@ export class SortedReader implements OrderedReader {
   /**
    * @param aside places of the records without a key, where all others are in order; undefined: all are in `sort`
    * @param rows the records as cells, where they can be had
+   * @param found places where another thread may begin
    */
   private constructor(
     private readonly inner: UnorderedReader,
@@ -52,27 +55,37 @@ export class SortedReader implements OrderedReader {
     private readonly isNumbered: boolean,
     private readonly aside: readonly Place[] | undefined,
     private readonly rows: UnorderedRows | undefined,
+    private readonly found: readonly Cut[] = [],
   ) {
     this.entity = inner.entity;
     this.missingIsNotNull = inner.missingIsNotNull;
     this.columns = rows?.columns;
   }
 
-  /** @param file where the scratch file for what is sorted is made */
+  /**
+   * @param file where the scratch file for what is sorted is made
+   * @param known what another reader of the same source knows; absent: the source is read to find that out
+   */
   static async open(
     inner: UnorderedReader,
     mapping: TableMapping,
     parents: Parents,
     file: string,
+    known?: KnownOrder,
   ): Promise<SortedReader> {
     let sort = new ExternalSort(file);
     try {
       const columns = cellColumns(mapping);
-      const rows = columns && inner.rows?.(columns);
+      const rows = columns && inner.rows?.(columns, known?.files);
+      if (known !== undefined) return new SortedReader(inner, sort, known.count, false, known.aside, rows);
       if (rows !== undefined) {
         const keys = new RowKeys(rows, mapping, parents, inner.missingIsNotNull);
         const read = await keys.read(sort);
-        if (read !== undefined) return new SortedReader(inner, sort, read.count, false, read.aside, rows);
+        if (read !== undefined) {
+          // A rule that looks back may reach over any place.
+          const cuts = mapping.watch ? [] : read.cuts;
+          return new SortedReader(inner, sort, read.count, false, read.aside, rows, cuts);
+        }
         sort.close();
         sort = new ExternalSort(file);
       }
@@ -101,6 +114,15 @@ export class SortedReader implements OrderedReader {
     }
     if (from < aside.length) yield new AsideCursor(aside.slice(from), rows);
     yield* rows.cursors(beginOf(from, aside), ordinalsOf(aside));
+  }
+
+  cuts(): readonly Cut[] {
+    return this.found;
+  }
+
+  get known(): KnownOrder | undefined {
+    const { count, aside, rows } = this;
+    return aside && rows && { count, aside, files: rows.known };
   }
 
   find(rowid: number): SourceRecord {

@@ -2,13 +2,14 @@ import { setImmediate } from 'node:timers/promises';
 import type {
   CellCursor,
   Cells,
+  Cut,
   Place,
   PlacedCursor,
   SourceRecord,
   UnorderedReader,
   UnorderedRows,
 } from '../sources/source.ts';
-import { CopyBuffer } from './copy-buffer.ts';
+import { CopyBuffer, fieldsOf } from './copy-buffer.ts';
 import type { Cursor, ExternalSort } from './external-sort.ts';
 import { compareKeys, type KeyOrder, sortKey } from './key-order.ts';
 import { cellKeyWriter, keyWriter, type WriteKey } from './key-reader.ts';
@@ -22,6 +23,8 @@ export const LONGEST_CARRIED = 64 << 10;
 /** So many records without a key may stand among others that are in order already. */
 export const MOST_ASIDE = 10_000;
 
+const MOST_CUTS = 2048;
+
 /** Records that are read at a stretch, before sockets get their turn. */
 const AT_ONCE = 10_000;
 
@@ -33,9 +36,21 @@ export function cellColumns(mapping: TableMapping): string[] | undefined {
   return names.some((name) => name.startsWith('$')) ? undefined : [...new Set(names)];
 }
 
+/** What the first pass found out. */
+export interface FoundOrder {
+  readonly count: number;
+  /** Places of the records without a key, where all others are in order; undefined: all are in the sort. */
+  readonly aside: Place[] | undefined;
+  /** Places where the first column of the key changes. */
+  readonly cuts: readonly Cut[];
+}
+
 /** The first pass over a source whose records are cells: reads their keys. */
 export class RowKeys {
   readonly #order: KeyOrder;
+  /** Of the key's first column. */
+  readonly #first: KeyOrder;
+  readonly #show: (field: Buffer) => string;
   readonly #ofRecord: WriteKey;
   readonly #ofCells: ((cells: Cells, out: CopyBuffer) => boolean) | undefined;
 
@@ -45,9 +60,10 @@ export class RowKeys {
     parents: Parents,
     missingIsNotNull: boolean,
   ) {
-    this.#order = mapping.key.map(
-      (column) => mapping.fields.find((field) => field.column === column)!.type.order!,
-    );
+    const types = mapping.key.map((column) => mapping.fields.find((field) => field.column === column)!.type);
+    this.#order = types.map(({ order }) => order!);
+    this.#first = this.#order.slice(0, 1);
+    this.#show = types[0]!.show;
     this.#ofRecord = keyWriter(mapping, parents);
     this.#ofCells = cellKeyWriter(mapping, parents, missingIsNotNull, rows.columns);
   }
@@ -56,19 +72,26 @@ export class RowKeys {
    * Counts the records, and finds those without a key where all others are in order; else all of them go into the sort.
    * @returns undefined where the source can't be read as cells; the sort is then of no use
    */
-  async read(sort: ExternalSort): Promise<{ count: number; aside: Place[] | undefined } | undefined> {
+  async read(sort: ExternalSort): Promise<FoundOrder | undefined> {
     const aside: Place[] = [];
+    const cuts = new Cuts();
     let count = 0;
     let [key, last] = [new CopyBuffer(), new CopyBuffer()];
     const inOrder = await this.#pass((cursor) => {
       count++;
       key.truncate(0);
       if (!this.#write(cursor, key)) return aside.push(cursor.place) <= MOST_ASIDE;
-      if (last.length > 0 && compareKeys(key.bytes, 0, last.bytes, 0, this.#order) < 0) return false;
+      if (last.length > 0) {
+        if (compareKeys(key.bytes, 0, last.bytes, 0, this.#order) < 0) return false;
+        const at = count - 1 - aside.length;
+        if (at >= cuts.next && compareKeys(key.bytes, 0, last.bytes, 0, this.#first) > 0) {
+          cuts.add(at, this.#show(fieldsOf(key.bytes, 0)[0]!));
+        }
+      }
       [key, last] = [last, key];
       return true;
     });
-    if (inOrder === 'whole') return { count, aside };
+    if (inOrder === 'whole') return { count, aside, cuts: cuts.behind(aside.length) };
     if (inOrder === 'unreadable') return undefined;
     const sorted = await this.#pass((cursor) => {
       key.truncate(0);
@@ -77,7 +100,7 @@ export class RowKeys {
     });
     if (sorted === 'unreadable') return undefined;
     sort.finish();
-    return { count: sort.count, aside: undefined };
+    return { count: sort.count, aside: undefined, cuts: [] };
   }
 
   /** Goes through all records until `see` answers false. */
@@ -166,5 +189,28 @@ export class AsideCursor implements CellCursor {
 
   record(): SourceRecord {
     return this.rows.find(this.places[this.#next - 1]!.ordinal);
+  }
+}
+
+/** Places where a source in order may be cut, at about even distances; with too many of them every other one is forgotten. */
+class Cuts {
+  /** Among the records with a key, from where on the next one is of use. */
+  next = 0;
+  #every = 1;
+  #cuts: Cut[] = [];
+
+  /** @param first the key's first column, as it is shown */
+  add(at: number, first: string): void {
+    if (this.#cuts.length === MOST_CUTS) {
+      this.#cuts = this.#cuts.filter((_, i) => i % 2 === 1);
+      this.#every *= 2;
+    }
+    this.#cuts.push({ at, key: [first] });
+    this.next = at + this.#every;
+  }
+
+  /** As positions, behind so many records that stand aside. */
+  behind(aside: number): Cut[] {
+    return this.#cuts.map(({ at, key }) => ({ at: at + aside, key }));
   }
 }

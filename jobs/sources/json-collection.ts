@@ -16,7 +16,7 @@ import { JsonRows } from './json-rows.ts';
 import { JsonRecord } from './json-split.ts';
 import { parseJsonFile, parseRecord, readRecord, streamJson } from './json-stream.ts';
 import { findKeyIssues, type JsonIssue, JsonObject, type JsonValue, jsonPath } from './json-value.ts';
-import type { Place, PlacedRecord, SourceRecord, UnorderedReader } from './source.ts';
+import type { KnownFile, Place, PlacedRecord, SourceRecord, UnorderedReader } from './source.ts';
 
 /** A file of a collection. */
 export interface CollectionFile extends FileShape {
@@ -128,12 +128,11 @@ export class JsonCollection implements UnorderedReader {
   }
 
   /** Also undefined for the members of an object: their keys have to be known. */
-  rows(columns: readonly string[]): JsonRows | undefined {
+  rows(columns: readonly string[], known?: readonly KnownFile[]): JsonRows | undefined {
     const isRows = this.files.every((file) => isPlain(file) && (file.records ?? 'elements') === 'elements');
     if (!isRows) return undefined;
-    return new JsonRows(columns, this.files, (file, first) =>
-      this.#elementsOf(file, this.files[file]!.name, first),
-    );
+    const elementsOf = (file: number, first: number) => this.#elementsOf(file, this.files[file]!.name, first);
+    return new JsonRows(columns, this.files, elementsOf, known);
   }
 
   revive(place: Place, block: Buffer, start: number, end: number): JsonElement {

@@ -3,7 +3,7 @@ import type { CollectionFile } from './json-collection.ts';
 import { type Elements, JsonElement } from './json-records.ts';
 import { JsonRecord } from './json-split.ts';
 import { JsonWalk, type Mark, START } from './json-walk.ts';
-import type { Place, PlacedCursor, UnorderedRows } from './source.ts';
+import type { KnownFile, Place, PlacedCursor, UnorderedRows } from './source.ts';
 
 /** Marks a file: with more of them every other one is forgotten. */
 const MOST_MARKS = 1 << 18;
@@ -15,14 +15,19 @@ const NONE: ReadonlySet<number> = new Set();
 export class JsonRows implements UnorderedRows {
   readonly cells: JsonCells;
   /** By file, from the first pass. */
-  readonly #known: { readonly first: number; readonly marks: Marks }[] = [];
+  readonly known: KnownFile[] = [];
 
-  /** @param elementsOf what the records of a file have in common, by its place and the ordinal of its first record */
+  /**
+   * @param elementsOf what the records of a file have in common, by its place and the ordinal of its first record
+   * @param known of a reader of the same files that has made the first pass; absent: it has to be made
+   */
   constructor(
     readonly columns: readonly string[],
     private readonly files: readonly CollectionFile[],
     private readonly elementsOf: (file: number, first: number) => Elements,
+    known: readonly KnownFile[] = [],
   ) {
+    this.known.push(...known);
     this.cells = new JsonCells(columns);
   }
 
@@ -30,7 +35,7 @@ export class JsonRows implements UnorderedRows {
     let first = 0;
     for (const [file, { path }] of this.files.entries()) {
       const marks = new Marks();
-      this.#known[file] = { first, marks };
+      this.known[file] = { first, marks: marks.list };
       const walk = new JsonWalk(path, this.cells);
       const cursor = new ElementCursor(path, this.elementsOf(file, first), walk, this.cells, NONE, marks);
       try {
@@ -44,10 +49,10 @@ export class JsonRows implements UnorderedRows {
 
   *cursors(from: number, without: ReadonlySet<number>): Generator<ElementCursor> {
     for (const [file, { path }] of this.files.entries()) {
-      const { first, marks } = this.#known[file]!;
-      if (file + 1 < this.files.length && this.#known[file + 1]!.first <= from) continue;
+      const { first, marks } = this.known[file]!;
+      if (file + 1 < this.files.length && this.known[file + 1]!.first <= from) continue;
       const at = Math.max(0, from - first);
-      const walk = new JsonWalk(path, this.cells, marks.before(at));
+      const walk = new JsonWalk(path, this.cells, markBefore(marks, at));
       const cursor = new ElementCursor(path, this.elementsOf(file, first), walk, this.cells, without);
       try {
         if (cursor.skipTo(at)) yield cursor;
@@ -59,10 +64,10 @@ export class JsonRows implements UnorderedRows {
 
   find(ordinal: number): JsonElement {
     const file = this.#fileOf(ordinal);
-    const { first, marks } = this.#known[file]!;
+    const { first, marks } = this.known[file]!;
     const { path } = this.files[file]!;
     const at = ordinal - first;
-    const walk = new JsonWalk(path, undefined, marks.before(at), SMALL_BLOCK);
+    const walk = new JsonWalk(path, undefined, markBefore(marks, at), SMALL_BLOCK);
     try {
       do {
         if (!walk.next()) throw new Error(`${path} has no element ${at} any more`);
@@ -75,11 +80,11 @@ export class JsonRows implements UnorderedRows {
 
   locator(ordinal: number): string {
     const file = this.#fileOf(ordinal);
-    return `${this.files[file]!.name}[${ordinal - this.#known[file]!.first}]`;
+    return `${this.files[file]!.name}[${ordinal - this.known[file]!.first}]`;
   }
 
   #fileOf(ordinal: number): number {
-    return this.#known.findLastIndex(({ first }) => first <= ordinal);
+    return this.known.findLastIndex(({ first }) => first <= ordinal);
   }
 }
 
@@ -151,24 +156,33 @@ class ElementCursor implements PlacedCursor {
   }
 }
 
-/** Where elements of a file stand: at first each, then every other one, and so on. */
+/** At first each element has a mark, then every other one, and so on. */
 class Marks {
-  #offsets: number[] = [];
-  #every = 1;
+  readonly list = { every: 1, count: 0, offsets: sharedOffsets(1 << 10) };
 
   add(at: number, offset: number): void {
-    if (at % this.#every !== 0) return;
-    if (this.#offsets.length === MOST_MARKS) {
-      this.#offsets = this.#offsets.filter((_, i) => i % 2 === 0);
-      this.#every *= 2;
-      if (at % this.#every !== 0) return;
+    const { list } = this;
+    if (at % list.every !== 0) return;
+    if (list.count === MOST_MARKS) {
+      list.every *= 2;
+      list.count /= 2;
+      for (let i = 0; i < list.count; i++) list.offsets[i] = list.offsets[2 * i]!;
+      if (at % list.every !== 0) return;
+    } else if (list.count === list.offsets.length) {
+      const larger = sharedOffsets(2 * list.count);
+      larger.set(list.offsets);
+      list.offsets = larger;
     }
-    this.#offsets.push(offset);
+    list.offsets[list.count++] = offset;
   }
+}
 
-  /** The last one that is not behind an element. */
-  before(at: number): Mark {
-    const i = Math.min(Math.floor(at / this.#every), this.#offsets.length - 1);
-    return i <= 0 ? START : { at: i * this.#every, offset: this.#offsets[i]! };
-  }
+function sharedOffsets(length: number): Float64Array {
+  return new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
+}
+
+/** The last mark that is not behind an element. */
+function markBefore({ every, count, offsets }: KnownFile['marks'], at: number): Mark {
+  const i = Math.min(Math.floor(at / every), count - 1);
+  return i <= 0 ? START : { at: i * every, offset: offsets[i]! };
 }

@@ -41,6 +41,8 @@ export interface OrderedReader extends EntityReader {
   cells?(from: number): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
+  /** With this a reader of the same records on another thread goes without a first pass. */
+  readonly known?: KnownOrder | undefined;
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;
@@ -67,6 +69,21 @@ export interface Cut {
   readonly at: number;
   /** What that record's key begins with, as it is stored: one value for each of the first columns. */
   readonly key: readonly string[];
+}
+
+/** What the first pass over records that stand in key order found out. A structured clone of it will do. */
+export interface KnownOrder {
+  readonly count: number;
+  /** Places of records without a key, which come first. */
+  readonly aside: readonly Place[];
+  readonly files: readonly KnownFile[];
+}
+
+export interface KnownFile {
+  /** Ordinal of the file's first record among the entity's. */
+  readonly first: number;
+  /** Where each record begins whose place in the file is a multiple of `every`, in bytes; in memory that threads share. */
+  readonly marks: { readonly every: number; readonly count: number; readonly offsets: Float64Array };
 }
 
 /** One row of a store where it lies, without a JavaScript object a value; valid until its cursor steps. */
@@ -126,7 +143,7 @@ export interface UnorderedReader extends EntityReader {
   /** The record of that place once more, from its slice. */
   revive(place: Place, block: Buffer, start: number, end: number): SourceRecord;
   /** The records as cells of these columns, where each is the element of an array; undefined where they are anything else. */
-  rows?(columns: readonly string[]): UnorderedRows | undefined;
+  rows?(columns: readonly string[], known?: readonly KnownFile[]): UnorderedRows | undefined;
 }
 
 /** The records of an unordered source as cells: those of its cursors have no `rowid` where they are none of cells. */
@@ -134,6 +151,8 @@ export interface UnorderedRows {
   readonly columns: readonly string[];
   /** Cells for records that lie elsewhere than in the source's files. */
   readonly cells: CellReader;
+  /** What the first pass found out, by file. */
+  readonly known: readonly KnownFile[];
   /**
    * Goes through all records for the first time; only then they can be found.
    * @returns a cursor for each file; of a file that can't be read so, its `isWhole` is false at the end
