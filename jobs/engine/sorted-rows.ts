@@ -85,13 +85,13 @@ export class RowKeys {
         if (compareKeys(key.bytes, 0, last.bytes, 0, this.#order) < 0) return false;
         const at = count - 1 - aside.length;
         if (at >= cuts.next && compareKeys(key.bytes, 0, last.bytes, 0, this.#first) > 0) {
-          cuts.add(at, this.#show(fieldsOf(key.bytes, 0)[0]!));
+          cuts.add(at, fieldsOf(key.bytes, 0)[0]!);
         }
       }
       [key, last] = [last, key];
       return true;
     });
-    if (inOrder === 'whole') return { count, aside, cuts: cuts.behind(aside.length) };
+    if (inOrder === 'whole') return { count, aside, cuts: cuts.behind(aside.length, this.#show) };
     if (inOrder === 'unreadable') return undefined;
     const sorted = await this.#pass((cursor) => {
       key.truncate(0);
@@ -197,20 +197,20 @@ class Cuts {
   /** Among the records with a key, from where on the next one is of use. */
   next = 0;
   #every = 1;
-  #cuts: Cut[] = [];
+  #cuts: { readonly at: number; readonly first: Buffer }[] = [];
 
-  /** @param first the key's first column, as it is shown */
-  add(at: number, first: string): void {
+  /** @param first the key's first column */
+  add(at: number, first: Buffer): void {
     if (this.#cuts.length === MOST_CUTS) {
       this.#cuts = this.#cuts.filter((_, i) => i % 2 === 1);
       this.#every *= 2;
     }
-    this.#cuts.push({ at, key: [first] });
+    this.#cuts.push({ at, first: Buffer.from(first) });
     this.next = at + this.#every;
   }
 
   /** As positions, behind so many records that stand aside. */
-  behind(aside: number): Cut[] {
-    return this.#cuts.map(({ at, key }) => ({ at: at + aside, key }));
+  behind(aside: number, show: (field: Buffer) => string): Cut[] {
+    return this.#cuts.map(({ at, first }) => ({ at: at + aside, key: [show(first)] }));
   }
 }
