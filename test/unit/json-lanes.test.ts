@@ -424,6 +424,34 @@ describe('records as cells', () => {
     }
   });
 
+  it('may be cut where the first column of the key changes, and nowhere else', async () => {
+    const reader = await readerOf(mapping, inOrder);
+    const names: unknown[] = [];
+    for await (const block of reader.blocks(0)) for (const record of block) names.push(record.get('name'));
+    const cuts = reader.cuts();
+    expect(cuts.length).toBeGreaterThan(20);
+    for (const { at, key } of cuts) {
+      expect(key).toEqual([names[at]]);
+      expect(names[at - 1]).not.toBe(names[at]);
+    }
+    expect((await readerOf(mapping, texts)).cuts()).toEqual([]);
+    expect((await readerOf({ ...mapping, watch: () => () => {} }, inOrder)).cuts()).toEqual([]);
+  });
+
+  it('are the same for a reader that is told what another one knows', async () => {
+    const reader = await readerOf(mapping, inOrder);
+    const known = structuredClone(reader.known);
+    const path = join(folder, `${n - 1}.json`);
+    const file = { ...(await writtenFile(path, `[${inOrder.join(',\n')}]`)), name: basename(path) };
+    const inner = new JsonCollection('things', [file]);
+    const other = await SortedReader.open(inner, mapping, new Parents(), `${path}.other`, known);
+    opened.push(other);
+    for (const options of [{ rows: 1000 }, { rows: 7, from: 100, to: 300 }]) {
+      expect(await plain(mapping, other, options)).toEqual(await plain(mapping, reader, options));
+    }
+    expect((await readerOf(mapping, texts)).known).toBeUndefined();
+  });
+
   it('of several files follow each other', async () => {
     const parts = [inOrder.slice(0, 100), [], inOrder.slice(100)];
     const files = [];
