@@ -192,6 +192,22 @@ describe('cells of an object', () => {
       expect(cells.read(bytesOf(text as string), 0)).toBe(-1);
     }
   });
+
+  it('are checked byte by byte where a string is as long as the one before', () => {
+    const cells = new JsonCells(COLUMNS);
+    for (let length = 1; length < 12; length++) {
+      for (let at = 0; at < length; at++) {
+        for (const byte of [0x00, 0x1f, 0x22, 0x5c, 0x80, 0xff]) {
+          for (let i = 0; i < 3; i++) {
+            expect(cells.read(bytesOf(`{"id":"${'x'.repeat(length)}"}`), 0)).toBe(length + 9);
+          }
+          const other = bytesOf(`{"id":"${'x'.repeat(length)}"}`);
+          other[7 + at] = byte;
+          expect([byte, at, cells.read(other, 0)]).toEqual([byte, at, -1]);
+        }
+      }
+    }
+  });
 });
 
 describe('a walk along an array', () => {
