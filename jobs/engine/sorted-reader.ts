@@ -40,7 +40,6 @@ const BLOCK_BYTES = 256 << 10;
 export class SortedReader implements OrderedReader {
   readonly entity: string;
   readonly missingIsNotNull: boolean;
-
   readonly columns: readonly string[] | undefined;
 
   /**

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { JsonCells } from './json-cells.ts';
 import { unreadable } from './json-damage.ts';
 import { isBlank, MAX_DEPTH } from './json-parse.ts';
@@ -56,10 +56,11 @@ export class JsonWalk {
     private readonly from = START,
     blockSize = BLOCK_SIZE,
   ) {
-    this.bytes = Buffer.alloc(blockSize + 1);
     this.at = from.at - 1;
     this.#offset = from.offset;
     this.#file = opened(path);
+    // There may be many small files.
+    this.bytes = Buffer.alloc(Math.min(blockSize, fstatSync(this.#file).size) + 1);
   }
 
   /** Where the element stands in the file, in bytes. */
