@@ -34,6 +34,7 @@ print({ startup: performance.now() / 1000 });
 const report = await runSteps([system], steps, () => ({
   ...stepDefaults,
   system,
+  origin: request.system,
   platform: request.platform,
   home: request.home,
   secrets,

@@ -3,14 +3,15 @@ import type { Compared, KeyRange } from '../engine/compare.ts';
 import type { Counts } from '../engine/ledger.ts';
 import type { LoadCrew } from '../engine/load.ts';
 import type { PaceOptions } from '../engine/pace.ts';
-import type { PartTask } from '../engine/part.ts';
+import type { Known, PartTask } from '../engine/part.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
-import { makeThreadFile } from './thread-file.ts';
+import { type MappingOrigin, makeThreadFile } from './thread-file.ts';
 
 /** Where a crew works: what each thread opens for itself. */
 export interface Site {
   readonly system: string;
+  readonly origin?: MappingOrigin | undefined;
   readonly snapshot: Snapshot;
   readonly scratch: string;
   /** Of the database, with the login that the step has. */
@@ -27,11 +28,10 @@ export type LoadTask = PartTask & { readonly table: string };
 export interface CompareTask {
   readonly table: string;
   readonly range: KeyRange;
+  readonly known: Known;
   readonly runId: string;
   /** A snapshot of the database that the step's own transaction has exported. */
   readonly view: string;
-  /** What the reader that made the parts found out. */
-  readonly findings: unknown;
   /** So many divergences are handed over; all are counted. */
   readonly listed: number;
 }
@@ -86,7 +86,7 @@ export class Crew implements LoadCrew {
     const stop = () => {
       for (const { worker } of this.#members) worker.postMessage('stop' satisfies Order);
     };
-    this.#file ??= makeThreadFile();
+    this.#file ??= makeThreadFile(this.site.origin);
     const { path } = await this.#file;
     const members = Math.min(this.threads, tasks.length);
     this.signal?.addEventListener('abort', stop);

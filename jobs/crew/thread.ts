@@ -5,7 +5,7 @@ import { compareLoaded } from '../engine/compare.ts';
 import type { TableMapping } from '../engine/mapping.ts';
 import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
-import { loadPart } from '../engine/part.ts';
+import { type Known, loadPart } from '../engine/part.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { OrderedReader } from '../sources/source.ts';
@@ -38,13 +38,13 @@ let open:
   | { readonly mapping: TableMapping; readonly reader: OrderedReader; readonly parents: Parents }
   | undefined;
 
-async function openTable(table: string, findings: unknown) {
+async function openTable(table: string, known: Known) {
   if (open?.mapping.table !== table) {
     await open?.reader.close();
     const { store } = await ready!;
     const mapping = system.tables.find((each) => each.table === table)!;
-    const parents = new Parents();
-    open = { mapping, parents, reader: await store.reader(mapping, parents, findings) };
+    const parents = new Parents(known.parents);
+    open = { mapping, parents, reader: await store.reader(mapping, parents, known.reader) };
   }
   return open;
 }
@@ -62,12 +62,12 @@ async function load({
   table,
   part,
   done,
+  known,
   members,
-  findings,
   ...how
 }: LoadTask & { members: number }): Promise<void> {
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table, findings);
+  const { mapping, reader, parents } = await openTable(table, known);
   await loadPart(client, mapping, reader, parents, part, done, {
     ...how,
     dryRun: false,
@@ -79,9 +79,9 @@ async function load({
 }
 
 async function compare(task: CompareTask & { members: number }): Promise<void> {
-  const { table, range, runId, view, listed, members, findings } = task;
+  const { table, range, known, runId, view, listed, members } = task;
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table, findings);
+  const { mapping, reader, parents } = await openTable(table, known);
   await client.query('begin isolation level repeatable read read only');
   await client.query(`set transaction snapshot '${view}'`);
   // A comparison holds a snapshot of the database: it does not wait for a window to open again.

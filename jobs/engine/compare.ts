@@ -225,8 +225,12 @@ function quarantineOf(
 function withinRange(mapping: TableMapping, { first, before }: Partial<KeyRange> = {}): string {
   const bound = (operator: string, key: readonly string[] | undefined) => {
     if (key === undefined) return 'true';
-    const columns = mapping.key.slice(0, key.length).map((column) => `${ident(column)} collate "C"`);
-    return `(${columns.join(', ')}) ${operator} (${key.map(literal).join(', ')})`;
+    const types = key.map((_, i) => mapping.fields.find(({ column }) => column === mapping.key[i])!.type.sql);
+    const columns = types.map(
+      (type, i) => `${ident(mapping.key[i]!)}${type === 'text' ? ' collate "C"' : ''}`,
+    );
+    const values = key.map((value, i) => `${literal(value)}::${types[i]}`);
+    return `(${columns.join(', ')}) ${operator} (${values.join(', ')})`;
   };
   return `${bound('>=', first)} and ${bound('<', before)}`;
 }

@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from '../sources/json-value.ts';
-import type { Raw } from '../sources/source.ts';
+import { CellKind, type Raw } from '../sources/source.ts';
+import { textReader, withJsonLane, writeBoolean, writeZulu } from './json-lane.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
+import { JsonbLane } from './jsonb-lane.ts';
 import { cellLane, writeDouble, writeInt32, writeInt64, writeNaiveUtc, writeText } from './lane.ts';
 import {
   asJsonValue,
@@ -166,7 +168,7 @@ export function bigint(column: string, options: FieldOptions = {}): Field {
 /** An integer that a form may have stored as text; the text is noted under `rule`. */
 export function lenientInteger(column: string, rule: string, options: FieldOptions = {}): Field {
   const strict = integer(column, options);
-  return field(
+  const base = field(
     column,
     pg.int4,
     'number',
@@ -182,6 +184,7 @@ export function lenientInteger(column: string, rule: string, options: FieldOptio
       return was !== undefined && String(Number(was)) === row.text(column) ? was : legacyInteger(row, column);
     },
   );
+  return withJsonLane(base, () => writeInt32);
 }
 
 /** A double, bit for bit; an infinity is kept and noted under `infinite` (aggregates over it break). */
@@ -262,7 +265,7 @@ export function doubleOf(raw: Raw, field: string): number {
 
 /** 0/1 as SQLite stores it, or a JSON boolean. */
 export function bool(column: string, options: FieldOptions = {}): Field {
-  return field(
+  const base = field(
     column,
     pg.bool,
     'number',
@@ -274,11 +277,12 @@ export function bool(column: string, options: FieldOptions = {}): Field {
     },
     legacyBool,
   );
+  return withJsonLane(base, () => writeBoolean);
 }
 
 /** A boolean that a form may have stored as text or number; what it was is noted under `rule`. */
 export function lenientBool(column: string, rule: string, options: FieldOptions = {}): Field {
-  return field(
+  const base = field(
     column,
     pg.bool,
     'number',
@@ -299,6 +303,7 @@ export function lenientBool(column: string, rule: string, options: FieldOptions 
       return parseJson(Buffer.from(was)).value;
     },
   );
+  return withJsonLane(base, () => writeBoolean);
 }
 
 /** `YYYY-MM-DD HH:MM:SS[.ffffff]` without a zone, meaning UTC: the store's setting, written here. */
@@ -355,7 +360,8 @@ export function isoInstant(
   options: FieldOptions & { rule: string; localOffsetMinutes: number },
 ): Field {
   const parse = (text: string) => parseIsoTimestamp(text, options.localOffsetMinutes);
-  return instantField(column, options, parse, legacyIso, ({ assumed }) => assumed);
+  const base = instantField(column, options, parse, legacyIso, ({ assumed }) => assumed);
+  return withJsonLane(base, () => writeZulu);
 }
 
 /**
@@ -407,7 +413,7 @@ function instantField(
 
 /** A JSON document. NaN and infinities, which jsonb has not, become null and are noted under `nonFinite`. */
 export function json(column: string, options: FieldOptions & { nonFinite: string }): Field {
-  return field(
+  const base = field(
     column,
     pg.jsonb,
     'json',
@@ -418,6 +424,7 @@ export function json(column: string, options: FieldOptions & { nonFinite: string
     },
     (row, _column, from) => legacyJson(row, column, from, options.nonFinite),
   );
+  return withJsonLane(base, ({ leftOut }) => new JsonbLane(leftOut).write);
 }
 
 function parseStored(raw: Buffer, field: string): JsonValue {
@@ -536,7 +543,7 @@ export function reference(
       ? (row.nameOf(parents, key) ?? key)
       : was;
   };
-  return field(
+  const base = field(
     column,
     type,
     options.stored,
@@ -554,4 +561,14 @@ export function reference(
       return name !== undefined && options.stored === 'number' ? new JsonNumber(name) : name;
     },
   );
+  return withJsonLane(base, (scope) => {
+    const read = textReader();
+    return (cells, at, out) => {
+      if (cells.kinds[at] !== CellKind.string) return false;
+      const key = scope.parent(parents, read(cells, at));
+      if (key === undefined) return false;
+      type.write(out, key);
+      return true;
+    };
+  });
 }

@@ -12,9 +12,12 @@ export interface CutPart extends Part {
   readonly key?: readonly string[] | undefined;
 }
 
+/** So many keys of parents are handed to each thread; with more of them a table stays with the thread that knows them. */
+const MOST_PARENTS = 100_000;
+
 /**
  * Cuts a table into parts of about one size, where its reader says that it may be cut. Only rows that take the short way
- * are worth another thread; and what refers to parents needs those that this thread has seen.
+ * are worth another thread.
  */
 export function cut(
   mapping: TableMapping,
@@ -25,6 +28,7 @@ export function cut(
   const whole: CutPart = { n: 0, from: 0, to: reader.count };
   const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, Math.floor(reader.count / partRows));
   if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts || !reader.columns) return [whole];
+  if (parents.count > MOST_PARENTS) return [whole];
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
   if (converter.lanes(reader.columns) === undefined) return [whole];
   const size = reader.count / wanted;

@@ -1,5 +1,6 @@
 import { CellKind, type Cells } from '../sources/source.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
+import type { RowScope } from './mapping.ts';
 import { parseNaiveTimestamp } from './time.ts';
 
 /**
@@ -9,11 +10,18 @@ import { parseNaiveTimestamp } from './time.ts';
  */
 export type Lane = (cells: Cells, out: CopyBuffer) => boolean;
 
+/** What a lane is made for. */
+export interface LaneScope extends Pick<RowScope, 'leftOut' | 'parent'> {
+  /** Whether the cells are members of JSON; else they are those of a typed store. */
+  readonly isJson: boolean;
+}
+
 /**
  * Makes the lane of a field for one table.
  * @param at place of a source column among the cells; -1 for a column that the file has not
+ * @returns undefined where it has none for such a store
  */
-export type MakeLane = (at: (column: string) => number) => Lane;
+export type MakeLane = (at: (column: string) => number, scope: LaneScope) => Lane | undefined;
 
 const nothing: Lane = (_cells, out) => {
   out.null();
@@ -39,7 +47,11 @@ export function cellLane(
 }
 
 export function writeText(cells: Cells, at: number, out: CopyBuffer): boolean {
-  return cells.kinds[at] === CellKind.text && out.utf8Field(cells, cells.starts[at]!, cells.sizes[at]!);
+  const kind = cells.kinds[at];
+  return (
+    (kind === CellKind.text || kind === CellKind.string) &&
+    out.utf8Field(cells, cells.starts[at]!, cells.sizes[at]!)
+  );
 }
 
 /** A finite double, or an integer that is one. */

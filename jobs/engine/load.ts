@@ -213,8 +213,8 @@ async function loadTable(
       options.onBatch?.(table, counts.read, reader.count);
     };
     if (crew && left.length > 1) {
-      const shared = { run, fence, batchRows, findings: reader.findings?.() };
-      const tasks = left.map((part) => ({ ...shared, part, done: progress.get(part.n) }));
+      const known = { reader: reader.known, parents: parents.all };
+      const tasks = left.map((part) => ({ part, done: progress.get(part.n), known, run, fence, batchRows }));
       await crew.load(table, tasks, onBatch);
       return;
     }

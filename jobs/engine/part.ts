@@ -19,8 +19,14 @@ export interface Part {
 export interface PartTask extends Pick<PartOptions, 'run' | 'fence' | 'batchRows'> {
   readonly part: Part;
   readonly done: PartProgress | undefined;
-  /** What the reader that made the parts found out. */
-  readonly findings: unknown;
+  readonly known: Known;
+}
+
+/** What a thread would otherwise have to read a source for. */
+export interface Known {
+  /** Of the reader that made the parts, see `OrderedReader.known`. */
+  readonly reader: unknown;
+  readonly parents: Parents['all'];
 }
 
 /** A part has less batches than this, so that the number of a batch says which part's it is. */

@@ -104,7 +104,8 @@ export const uuid: PgType<Uint8Array> = {
   order: 'bytes',
 };
 
-const JSONB_VERSION = 1;
+/** The byte that a binary jsonb begins with. */
+export const JSONB_VERSION = 1;
 
 /** A value is the canonical text that `encodeJsonb` makes, so that equal documents are mostly equal bytes. */
 export const jsonb: PgType<Uint8Array> = {

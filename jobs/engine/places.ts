@@ -22,12 +22,22 @@ export function writePlace(bytes: Buffer, at: number, place: Place): void {
   if (key !== null) bytes.write(key, next, 'utf16le');
 }
 
+/** The ordinal of the place that was written at `at`. */
+export function readOrdinal(bytes: Buffer, at: number): number {
+  return bytes.readDoubleLE(at);
+}
+
+/** Where the place that was written at `at` ends. */
+export function endOfPlace(bytes: Buffer, at: number): number {
+  return at + FIXED + Math.max(0, bytes.readInt32LE(at + 36));
+}
+
 /** @returns the place that was written at `at`, and where it ends */
 export function readPlace(bytes: Buffer, at: number): { place: Place; end: number } {
   const keySize = bytes.readInt32LE(at + 36);
-  const end = at + FIXED + Math.max(0, keySize);
+  const end = endOfPlace(bytes, at);
   const place: Place = {
-    ordinal: bytes.readDoubleLE(at),
+    ordinal: readOrdinal(bytes, at),
     offset: bytes.readDoubleLE(at + 8),
     at: bytes.readDoubleLE(at + 16),
     file: bytes.readInt32LE(at + 24),

@@ -120,10 +120,13 @@ export class RowConverter {
     const unknown = columns.filter((name) => !this.#known.has(name) && !this.#elsewhere.has(name));
     // A null in the key has a reason.
     if (this.#fields.some(({ nullable }, i) => nullable && i < this.keyOrder.length)) return undefined;
+    const scope = { ...this.#scope, isJson: this.missingIsNotNull };
     const lanes: Lane[] = [];
     for (const { lane, convert, missing } of this.#fields) {
       if (lane?.of !== convert || missing !== undefined) return undefined;
-      lanes.push(lane.make((column) => columns.indexOf(column)));
+      const made = lane.make((column) => columns.indexOf(column), scope);
+      if (made === undefined) return undefined;
+      lanes.push(made);
     }
     const others = unknown.map((name) => columns.indexOf(name));
     const { row } = this;

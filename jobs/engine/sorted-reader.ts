@@ -1,29 +1,35 @@
 import type { LeftOut } from '../sources/left-out.ts';
 import type {
+  CellCursor,
+  Cut,
+  KnownOrder,
   OrderedReader,
   Place,
   PlacedRecord,
   Raw,
   SourceRecord,
   UnorderedReader,
+  UnorderedRows,
 } from '../sources/source.ts';
 import { compareBytes, ExternalSort } from './external-sort.ts';
 import { keyReader, type ReadKey, wholeKeyReader } from './key-reader.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 import { placeSize, readPlace, writePlace } from './places.ts';
+import {
+  AsideCursor,
+  cellColumns,
+  LONGEST_CARRIED,
+  MOST_ASIDE,
+  RowKeys,
+  SortedCursor,
+} from './sorted-rows.ts';
 
 /** Records a block, and bytes of their texts that it ends behind. */
 const BLOCK = 500;
 const MOST_BYTES = 4 << 20;
 /** Texts lie together in buffers of this size. */
 const BLOCK_BYTES = 256 << 10;
-
-/** A longer text is read again from its place instead of being sorted along. */
-const LONGEST_CARRIED = 64 << 10;
-
-/** So many records without a key may stand among others that are in order already. */
-const MOST_ASIDE = 10_000;
 
 /**
  * Gives an unordered source the order that everything else expects: by key, records with the same key in source order,
@@ -34,28 +40,54 @@ const MOST_ASIDE = 10_000;
 export class SortedReader implements OrderedReader {
   readonly entity: string;
   readonly missingIsNotNull: boolean;
+  readonly columns: readonly string[] | undefined;
 
-  /** @param aside places of the records without a key, where all others are in order; undefined: all are in `sort` */
+  /**
+   * @param aside places of the records without a key, where all others are in order; undefined: all are in `sort`
+   * @param rows the records as cells, where they can be had
+   * @param found places where another thread may begin
+   */
   private constructor(
     private readonly inner: UnorderedReader,
     private readonly sort: ExternalSort,
     readonly count: number,
     private readonly isNumbered: boolean,
     private readonly aside: readonly Place[] | undefined,
+    private readonly rows: UnorderedRows | undefined,
+    private readonly found: readonly Cut[] = [],
   ) {
     this.entity = inner.entity;
     this.missingIsNotNull = inner.missingIsNotNull;
+    this.columns = rows?.columns;
   }
 
-  /** @param file where the scratch file for what is sorted is made */
+  /**
+   * @param file where the scratch file for what is sorted is made
+   * @param known what another reader of the same source knows; absent: the source is read to find that out
+   */
   static async open(
     inner: UnorderedReader,
     mapping: TableMapping,
     parents: Parents,
     file: string,
+    known?: KnownOrder,
   ): Promise<SortedReader> {
-    const sort = new ExternalSort(file);
+    let sort = new ExternalSort(file);
     try {
+      const columns = cellColumns(mapping);
+      const rows = columns && inner.rows?.(columns, known?.files);
+      if (known !== undefined) return new SortedReader(inner, sort, known.count, false, known.aside, rows);
+      if (rows !== undefined) {
+        const keys = new RowKeys(rows, mapping, parents, inner.missingIsNotNull);
+        const read = await keys.read(sort);
+        if (read !== undefined) {
+          // A rule that looks back may reach over any place.
+          const cuts = mapping.watch ? [] : read.cuts;
+          return new SortedReader(inner, sort, read.count, false, read.aside, rows, cuts);
+        }
+        sort.close();
+        sort = new ExternalSort(file);
+      }
       const isNumbered = mapping.fields.some(({ from }) => from === '$nth');
       const keyOf = isNumbered
         ? wholeKeyReader(mapping, parents, inner.missingIsNotNull)
@@ -63,11 +95,41 @@ export class SortedReader implements OrderedReader {
       const ordered = isNumbered ? undefined : await readOrdered(inner, keyOf);
       if (ordered === undefined) await addAll(inner, keyOf, sort);
       const count = ordered?.count ?? sort.count;
-      return new SortedReader(inner, sort, count, isNumbered, ordered?.aside);
+      return new SortedReader(inner, sort, count, isNumbered, ordered?.aside, undefined);
     } catch (error) {
       sort.close();
       throw error;
     }
+  }
+
+  *cells(from: number): Generator<CellCursor> {
+    const { rows, aside } = this;
+    if (rows === undefined) return;
+    if (aside === undefined) {
+      const cursor = new SortedCursor(this.sort.cursor(), this.inner, rows);
+      cursor.skip(from);
+      yield cursor;
+      return;
+    }
+    if (from < aside.length) yield new AsideCursor(aside.slice(from), rows);
+    yield* rows.cursors(beginOf(from, aside), ordinalsOf(aside));
+  }
+
+  cuts(): readonly Cut[] {
+    return this.found;
+  }
+
+  get known(): KnownOrder | undefined {
+    const { count, aside, rows } = this;
+    return aside && rows && { count, aside, files: rows.known };
+  }
+
+  find(rowid: number): SourceRecord {
+    return this.rows!.find(rowid);
+  }
+
+  locator(rowid: number): string {
+    return this.rows!.locator(rowid);
   }
 
   blocks(from: number): AsyncGenerator<SourceRecord[]> {
@@ -80,14 +142,8 @@ export class SortedReader implements OrderedReader {
       for (const place of aside.slice(from)) first.push(await this.inner.reread(place));
       yield first;
     }
-    // The first of those that are in order, as if none stood aside, and then what stands aside before it.
-    let begin = Math.max(0, from - aside.length);
-    for (const { ordinal } of aside) {
-      if (ordinal <= begin) begin++;
-      else break;
-    }
-    const without = new Set(aside.map(({ ordinal }) => ordinal));
-    for await (const block of this.inner.blocks(begin)) {
+    const without = ordinalsOf(aside);
+    for await (const block of this.inner.blocks(beginOf(from, aside))) {
       const kept = without.size === 0 ? block : block.filter(({ place }) => !without.has(place.ordinal));
       if (kept.length > 0) yield kept;
     }
@@ -132,6 +188,19 @@ export class SortedReader implements OrderedReader {
     await this.inner.close();
   }
 }
+
+/** Ordinal of the first record at or behind a position that is none of those without a key. */
+function beginOf(from: number, aside: readonly Place[]): number {
+  // The first of those that are in order, as if none stood aside, and then what stands aside before it.
+  let begin = Math.max(0, from - aside.length);
+  for (const { ordinal } of aside) {
+    if (ordinal <= begin) begin++;
+    else break;
+  }
+  return begin;
+}
+
+const ordinalsOf = (places: readonly Place[]) => new Set(places.map(({ ordinal }) => ordinal));
 
 /** The number of records, and those without a key, of a source whose other records are in order; undefined for another. */
 async function readOrdered(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
 import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
-import type { OrderedReader } from '../sources/source.ts';
+import type { KnownOrder, OrderedReader } from '../sources/source.ts';
 import type { SqliteStore } from '../sources/sqlite.ts';
 import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
 import { NamedReader } from './named-reader.ts';
@@ -12,8 +12,8 @@ import { SortedReader } from './sorted-reader.ts';
 
 /** A snapshot, open for reading. */
 export interface OpenStore {
-  /** The records of one mapping in key order. @param findings of another reader of the same entity of the same store */
-  reader(mapping: TableMapping, parents: Parents, findings?: unknown): Promise<OrderedReader>;
+  /** The records of one mapping in key order. @param known what a reader of them on another thread knows */
+  reader(mapping: TableMapping, parents: Parents, known?: unknown): Promise<OrderedReader>;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
@@ -34,7 +34,7 @@ export async function openStore(
     const sqlite = new SqliteStore(snapshot.database!);
     return {
       sqlite,
-      reader: async (mapping, _parents, findings) => sqlite.reader(mapping, findings),
+      reader: async (mapping, _parents, known) => sqlite.reader(mapping, known),
       close: async () => sqlite.close(),
     };
   }
@@ -42,11 +42,17 @@ export async function openStore(
   const files = filesOf(layout, snapshot);
   return {
     files,
-    async reader(mapping, parents) {
+    async reader(mapping, parents, known) {
       const { fileOrder } = mapping;
       if (fileOrder) return new NamedReader(files[mapping.entity]!, { ...mapping, fileOrder }, parents);
       const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
-      return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
+      return SortedReader.open(
+        collection,
+        mapping,
+        parents,
+        join(scratch, `${mapping.table}.sort`),
+        known as KnownOrder | undefined,
+      );
     },
     close: () => rm(scratch, { recursive: true, force: true }),
   };

@@ -37,6 +37,9 @@ function digits(bytes: Uint8Array, at: number, count: number): number {
   return value;
 }
 
+/** A power of ten by a table: to raise one costs more than everything else about a time. */
+const POWERS = [1, 10, 100, 1000, 10_000, 100_000];
+
 const BLANK = 32;
 const T = 84;
 const Z = 90;
@@ -54,8 +57,12 @@ export function parseNaiveTimestamp(
 }
 
 /** `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; see `parseNaiveTimestamp`. */
-export function parseZuluTimestamp(bytes: Uint8Array): number | bigint | undefined {
-  return bytes[bytes.length - 1] === Z ? parseUtc(bytes, 0, bytes.length - 1, T) : undefined;
+export function parseZuluTimestamp(
+  bytes: Uint8Array,
+  start = 0,
+  size = bytes.length - start,
+): number | bigint | undefined {
+  return bytes[start + size - 1] === Z ? parseUtc(bytes, start, size - 1, T) : undefined;
 }
 
 /** @param separator what stands between day and time */
@@ -87,7 +94,7 @@ function parseUtc(
     if (bytes[start + 19] !== 46) return undefined;
     fraction = digits(bytes, start + 20, size - 20);
     if (fraction < 0) return undefined;
-    fraction *= 10 ** (26 - size);
+    fraction *= POWERS[26 - size]!;
   }
   return microsOf(days, ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction);
 }

@@ -12,10 +12,11 @@ import {
   NOT_AN_OBJECT,
   OpaqueFile,
 } from './json-records.ts';
+import { JsonRows } from './json-rows.ts';
 import { JsonRecord } from './json-split.ts';
 import { parseJsonFile, parseRecord, readRecord, streamJson } from './json-stream.ts';
 import { findKeyIssues, type JsonIssue, JsonObject, type JsonValue, jsonPath } from './json-value.ts';
-import type { Place, PlacedRecord, SourceRecord, UnorderedReader } from './source.ts';
+import type { KnownFile, Place, PlacedRecord, SourceRecord, UnorderedReader } from './source.ts';
 
 /** A file of a collection. */
 export interface CollectionFile extends FileShape {
@@ -124,6 +125,14 @@ export class JsonCollection implements UnorderedReader {
 
   #isRepeated(file: number, at: number): boolean {
     return this.#repeated.size > 0 && this.#repeated.has(`${file} ${at}`);
+  }
+
+  /** Also undefined for the members of an object: their keys have to be known. */
+  rows(columns: readonly string[], known?: readonly KnownFile[]): JsonRows | undefined {
+    const isRows = this.files.every((file) => isPlain(file) && (file.records ?? 'elements') === 'elements');
+    if (!isRows) return undefined;
+    const elementsOf = (file: number, first: number) => this.#elementsOf(file, this.files[file]!.name, first);
+    return new JsonRows(columns, this.files, elementsOf, known);
   }
 
   revive(place: Place, block: Buffer, start: number, end: number): JsonElement {

@@ -323,14 +323,14 @@ function syntaxErrorOf(bytes: Buffer): JsonSyntaxError | undefined {
 }
 
 /** `[` or `{`; its closing bracket's code is higher by 2. */
-function isOpener(byte: number): boolean {
+export function isOpener(byte: number): boolean {
   return (byte | 0x20) === 0x7b;
 }
 
-function isCloser(byte: number): boolean {
+export function isCloser(byte: number): boolean {
   return (byte | 0x20) === 0x7d;
 }
 
-function endsScalar(byte: number): boolean {
+export function endsScalar(byte: number): boolean {
   return isBlank(byte) || byte === 0x2c || byte === 0x3a || byte === 0x22 || isOpener(byte) || isCloser(byte);
 }

@@ -35,7 +35,7 @@ export interface EntityReader {
 /** A reader whose records come in key order, so that duplicates stand together; it knows how many there are. */
 export interface OrderedReader extends EntityReader {
   readonly count: number;
-  /** The columns of a typed store, whose rows can be copied cell by cell. */
+  /** The columns of a store whose rows can be copied cell by cell. */
   readonly columns?: readonly string[];
   /**
    * The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`.
@@ -44,8 +44,8 @@ export interface OrderedReader extends EntityReader {
   cells?(from: number, byEngine?: boolean): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
-  /** What it took time to find out about the store: a reader of the same entity on another thread is given it. */
-  findings?(): unknown;
+  /** What it took a first pass to find out: a reader of the same records on another thread is spared it. */
+  readonly known?: unknown;
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;
@@ -53,8 +53,21 @@ export interface OrderedReader extends EntityReader {
   rowidOf?(locator: string): number | undefined;
 }
 
-/** SQLite's fundamental datatypes, by the numbers that its C interface gives them. */
-export const CellKind = { integer: 1, real: 2, text: 3, blob: 4, null: 5 } as const;
+/**
+ * SQLite's fundamental datatypes, by the numbers that its C interface gives them, and behind them what JSON has of its own:
+ * a string is written without escapes, a container is an array or an object, and null stands for a member that is missing,
+ * as a record with an explicit null is none of cells.
+ */
+export const CellKind = {
+  integer: 1,
+  real: 2,
+  text: 3,
+  blob: 4,
+  null: 5,
+  string: 6,
+  boolean: 7,
+  container: 8,
+} as const;
 
 export interface Cut {
   /** Position of the first record behind it. */
@@ -63,7 +76,22 @@ export interface Cut {
   readonly key: readonly string[];
 }
 
-/** One row of a typed store where it lies, without a JavaScript object a value; valid until its cursor steps. */
+/** What the first pass over records that stand in key order found out. A structured clone of it will do. */
+export interface KnownOrder {
+  readonly count: number;
+  /** Places of records without a key, which come first. */
+  readonly aside: readonly Place[];
+  readonly files: readonly KnownFile[];
+}
+
+export interface KnownFile {
+  /** Ordinal of the file's first record among the entity's. */
+  readonly first: number;
+  /** Where each record begins whose place in the file is a multiple of `every`, in bytes; in memory that threads share. */
+  readonly marks: { readonly every: number; readonly count: number; readonly offsets: Float64Array };
+}
+
+/** One row of a store where it lies, without a JavaScript object a value; valid until its cursor steps. */
 export interface Cells {
   /** Where the texts are. */
   readonly bytes: Buffer;
@@ -71,9 +99,9 @@ export interface Cells {
   readonly view: DataView;
   /** Of each column, its {@link CellKind}. */
   readonly kinds: Uint8Array;
-  /** Of an integer or real, its value; an integer beyond 2^53 has lost digits. */
+  /** Of an integer or real, its value; an integer beyond 2^53 has lost digits. Of a boolean, 0 or 1. */
   readonly numbers: Float64Array;
-  /** Of a text or blob, where it begins in `bytes`, and its length. */
+  /** Of a text, blob or string, where it begins in `bytes`, and its length; of any other JSON value, those of its text. */
   readonly starts: Uint32Array;
   readonly sizes: Uint32Array;
 }
@@ -121,4 +149,38 @@ export interface UnorderedReader extends EntityReader {
   reread(place: Place): Promise<SourceRecord>;
   /** The record of that place once more, from its slice. */
   revive(place: Place, block: Buffer, start: number, end: number): SourceRecord;
+  /** The records as cells of these columns, where each is the element of an array; undefined where they are anything else. */
+  rows?(columns: readonly string[], known?: readonly KnownFile[]): UnorderedRows | undefined;
+}
+
+/** The records of an unordered source as cells: those of its cursors have no `rowid` where they are none of cells. */
+export interface UnorderedRows {
+  readonly columns: readonly string[];
+  /** Cells for records that lie elsewhere than in the source's files. */
+  readonly cells: CellReader;
+  /** What the first pass found out, by file. */
+  readonly known: readonly KnownFile[];
+  /**
+   * Goes through all records for the first time; only then they can be found.
+   * @returns a cursor for each file; of a file that can't be read so, its `isWhole` is false at the end
+   */
+  first(): Iterable<PlacedCursor & { readonly isWhole: boolean }>;
+  /** The records from this ordinal on. @param without ordinals of those that are left out */
+  cursors(from: number, without: ReadonlySet<number>): Iterable<PlacedCursor>;
+  /** A record by its ordinal. */
+  find(ordinal: number): SourceRecord;
+  locator(ordinal: number): string;
+}
+
+/** A cursor over records where they stand. */
+export interface PlacedCursor extends CellCursor {
+  readonly place: Place;
+  /** Where its text lies; valid until the next step. */
+  readonly slice: NonNullable<PlacedRecord['slice']>;
+  record(): PlacedRecord;
+}
+
+export interface CellReader extends Cells {
+  /** @returns where the record that begins at `start` ends; -1 when it is none of cells */
+  read(bytes: Buffer, start: number): number;
 }

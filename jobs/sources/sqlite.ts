@@ -81,10 +81,10 @@ export class SqliteStore {
     this.#db.exec(sql);
   }
 
-  /** @param findings of another reader of the same table */
-  reader(mapping: TableMapping, findings?: unknown): SqliteReader {
+  /** @param known to another reader of the same table */
+  reader(mapping: TableMapping, known?: unknown): SqliteReader {
     const columns = this.tables().get(mapping.entity);
-    return new SqliteReader(this, this.#engine, this.#pages, mapping, columns, findings as Findings);
+    return new SqliteReader(this, this.#engine, this.#pages, mapping, columns, known as Known);
   }
 }
 
@@ -108,7 +108,7 @@ export class SqliteReader implements OrderedReader {
   readonly #order: SourceOrder;
   readonly #shape: Shape;
   #byRowid: Cursor | undefined;
-  #findings: Findings | undefined;
+  #known: Known | undefined;
 
   constructor(
     private readonly store: Pick<SqliteStore, 'file' | 'query'>,
@@ -116,7 +116,7 @@ export class SqliteReader implements OrderedReader {
     private readonly pages: PageFile,
     mapping: TableMapping,
     columns: string[] | undefined,
-    findings: Findings | undefined,
+    known: Known | undefined,
   ) {
     if (columns === undefined) {
       throw new CutoverError(
@@ -126,10 +126,10 @@ export class SqliteReader implements OrderedReader {
       );
     }
     this.entity = mapping.entity;
-    const known = new Map(
+    const fields = new Map(
       mapping.fields.flatMap((field) => (field.from ? [[field.from, field] as const] : [])),
     );
-    for (const [name, field] of known) {
+    for (const [name, field] of fields) {
       if (!columns.includes(name) && !field.nullable) {
         throw new CutoverError(
           'source',
@@ -139,27 +139,26 @@ export class SqliteReader implements OrderedReader {
       }
     }
     this.columns = columns.filter((name) => !(name in (mapping.leftOut ?? {})));
-    this.unknown = this.columns.filter((name) => !known.has(name));
+    this.unknown = this.columns.filter((name) => !fields.has(name));
     this.#order = mapping.order ?? { by: [] };
     this.#select = `select ${['rowid', ...this.columns.map(quote)].join(', ')} from ${quote(mapping.entity)}`;
     this.#shape = {
       entity: mapping.entity,
       columns: this.columns,
       places: new Map(this.columns.map((name, i) => [name, i])),
-      stored: this.columns.map((name) => known.get(name)?.stored),
+      stored: this.columns.map((name) => fields.get(name)?.stored),
     };
-    this.#findings = findings;
-    this.count =
-      findings?.count ?? Number(store.query(`select count(*) from ${quote(mapping.entity)}`)[0]![0]);
+    this.#known = known;
+    this.count = known?.count ?? Number(store.query(`select count(*) from ${quote(mapping.entity)}`)[0]![0]);
   }
 
-  findings(): Findings {
-    this.#findings ??= {
+  get known(): Known {
+    this.#known ??= {
       count: this.count,
       stretches: stretchesOf(this.store, this.entity, this.#order, this.count),
       pages: pagePlan(this.store, this.entity, this.columns, this.#order),
     };
-    return this.#findings;
+    return this.#known;
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
@@ -179,7 +178,7 @@ export class SqliteReader implements OrderedReader {
   }
 
   *cells(from: number, byEngine = false): Generator<CellCursor> {
-    const plan = byEngine ? undefined : this.findings().pages;
+    const plan = byEngine ? undefined : this.known.pages;
     for (const [stretch, skip] of this.#rest(from)) {
       if (plan && (plan.index === undefined || stretch.spellings)) {
         yield new PageCursor(this.pages, plan, stretch, skip, this.columns.length, this);
@@ -192,7 +191,7 @@ export class SqliteReader implements OrderedReader {
   cuts(): Cut[] {
     const cuts: Cut[] = [];
     let at = 0;
-    for (const { key, count } of this.findings().stretches) {
+    for (const { key, count } of this.known.stretches) {
       if (at > 0 && key !== undefined) cuts.push({ at, key });
       at += count;
     }
@@ -230,7 +229,7 @@ export class SqliteReader implements OrderedReader {
   /** The stretches that a position and all behind it lie in, and how many rows of each come before it. */
   *#rest(from: number): Generator<[Stretch, number]> {
     let skip = from;
-    for (const stretch of this.findings().stretches) {
+    for (const stretch of this.known.stretches) {
       if (skip < stretch.count) yield [stretch, skip];
       skip = Math.max(0, skip - stretch.count);
     }
@@ -258,7 +257,7 @@ export class SqliteReader implements OrderedReader {
 }
 
 /** What takes a look at a whole table or its definition. */
-interface Findings {
+interface Known {
   readonly count: number;
   readonly stretches: readonly Stretch[];
   /** Absent: the engine has to read it. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { Crew } from '../crew/crew.ts';
+import type { MappingOrigin } from '../crew/thread-file.ts';
 import {
   connect,
   type RoleKind,
@@ -26,6 +27,8 @@ import { storeOf } from '../systems/index.ts';
 /** What a step is given: one system, where it goes, and how the user wants it done. */
 export interface StepContext {
   readonly system: SystemMapping;
+  /** Where the mapping comes from, unless it is shipped: threads need to know. */
+  readonly origin?: MappingOrigin | undefined;
   readonly platform: Platform;
   /** Folder of snapshots, secrets and reports. */
   readonly home: string;
@@ -160,6 +163,7 @@ export function crewOf(
   const { home, system } = context;
   const site = {
     system: system.name,
+    origin: context.origin,
     snapshot,
     scratch: scratchFolder(home, system),
     url: databaseUrl(context, kind),

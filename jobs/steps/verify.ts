@@ -170,9 +170,9 @@ async function compareInParts(
   const parts = cut(mapping, reader, parents, crew);
   const table = mapping.table;
   if (parts.length > 1) {
-    const findings = reader.findings?.();
+    const known = { reader: reader.known, parents: parents.all };
     const tasks = parts.map(({ from, to, key }, i) => ({
-      ...{ table, runId, view, listed: LISTED, findings },
+      ...{ table, runId, view, listed: LISTED, known },
       range: { from, to, first: key, before: parts[i + 1]?.key },
     }));
     const found = await crew.compare(tasks);

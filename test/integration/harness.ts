@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { afterAll } from 'vitest';
+import type { MappingOrigin } from '../../jobs/crew/thread-file.ts';
 import { ROLE_KINDS, roleName, urlFor } from '../../jobs/database.ts';
 import type { SystemMapping } from '../../jobs/engine/mapping.ts';
 import { PLAN } from '../../jobs/plan.ts';
@@ -84,6 +85,8 @@ export function cutover(platform: Platform, home: string, ...args: string[]): Pr
 /** How a test wants steps to run within its own process: much faster than a command line for each. */
 export interface Here {
   readonly system: string;
+  /** The system itself, where it is none of the shipped ones. */
+  readonly mapping?: { readonly system: SystemMapping; readonly origin: MappingOrigin };
   /** Names of steps, `replay` among them; default: the whole plan. */
   readonly steps?: readonly string[];
   /** Folder with one folder a system. */
@@ -105,8 +108,9 @@ const STEPS = [...PLAN, { name: 'replay', what: '', after: [], run: replay }];
 export async function run(platform: Platform, home: string, here: Here): Promise<SystemReport> {
   const secrets = await Secrets.open(home);
   const steps = here.steps ? here.steps.map((name) => STEPS.find((step) => step.name === name)!) : PLAN;
-  const report = await runSteps([systemNamed(here.system)], steps, (system) => ({
+  const report = await runSteps([here.mapping?.system ?? systemNamed(here.system)], steps, (system) => ({
     system,
+    origin: here.mapping?.origin,
     platform,
     home,
     secrets,

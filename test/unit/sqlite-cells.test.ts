@@ -183,7 +183,7 @@ describe('rows that are read from the pages of the file are those that SQLite re
     const store = new SqliteStore(file);
     opened.push(store);
     const reader = store.reader(mappingOf({ fields: [], order: { ...order, by: [by] } }));
-    expect(reader.findings().pages).toBeUndefined();
+    expect(reader.known.pages).toBeUndefined();
   });
 });
 
@@ -193,7 +193,7 @@ it('a page that is none of the table is an error that names it', () => {
   const store = new SqliteStore(file);
   opened.push(store);
   const reader = store.reader(mappingOf({ fields: [], order: { by: ['id'] } }));
-  reader.findings();
+  void reader.known;
   const fd = openSync(file, 'r+');
   writeSync(fd, Buffer.alloc(4096), 0, 4096, 4 * 4096);
   closeSync(fd);

@@ -1,11 +1,13 @@
 import { describe, isoInstant, membersOf, storableJson, stringOf, text } from '../../engine/contracts.ts';
+import { withJsonLane } from '../../engine/json-lane.ts';
+import { writeText } from '../../engine/lane.ts';
 import { legacyJson, noted } from '../../engine/legacy.ts';
 import type { DuplicateVerdict, Field, KeyedRow, TableMapping } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
-import { keyOf } from '../../engine/uuid.ts';
+import { keyOf, keysOf } from '../../engine/uuid.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
-import type { Raw } from '../../sources/source.ts';
+import { CellKind, type Cells, type Raw } from '../../sources/source.ts';
 
 /** The legacy server ran in Japan: offset-less times and calendar days are in its zone (seen in analytics.date). */
 export const SERVER_OFFSET_MINUTES = 540;
@@ -17,30 +19,46 @@ function legacyIdOf(raw: Raw): string {
   return stringOf(raw, 'id');
 }
 
+/** A number is an id, too, but noted. */
+const isId = (cells: Cells, at: number) => cells.kinds[at] === CellKind.string && cells.sizes[at]! > 0;
+
 /** The new key, made from the legacy id, and the legacy id itself. */
 export function ids(table: string): Field[] {
   const base = { from: 'id', stored: 'text', nullable: false, hazards: ['L1', 'L2'] } as const;
   return [
-    {
-      ...base,
-      column: 'id',
-      type: pg.uuid,
-      convert: (raw) => keyOf('lightning-talk', table, legacyIdOf(raw)),
-    },
-    {
-      ...base,
-      column: 'legacy_id',
-      type: pg.text,
-      convert(raw, scope) {
-        if (raw instanceof JsonNumber) scope.note('L2', 'id', raw.text);
-        return legacyIdOf(raw);
+    withJsonLane<Field>(
+      {
+        ...base,
+        column: 'id',
+        type: pg.uuid,
+        convert: (raw) => keyOf('lightning-talk', table, legacyIdOf(raw)),
       },
-      // A row that the application made on this database has no legacy id: its key serves.
-      legacy(row) {
-        const id = row.text('legacy_id') ?? row.text('id') ?? undefined;
-        return id !== undefined && noted(row, 'L2', 'id') === id ? new JsonNumber(id) : id;
+      () => {
+        const keyIn = keysOf('lightning-talk', table);
+        return (cells, at, out) => {
+          if (!isId(cells, at)) return false;
+          out.field(keyIn(cells.bytes, cells.starts[at]!, cells.sizes[at]!));
+          return true;
+        };
       },
-    },
+    ),
+    withJsonLane<Field>(
+      {
+        ...base,
+        column: 'legacy_id',
+        type: pg.text,
+        convert(raw, scope) {
+          if (raw instanceof JsonNumber) scope.note('L2', 'id', raw.text);
+          return legacyIdOf(raw);
+        },
+        // A row that the application made on this database has no legacy id: its key serves.
+        legacy(row) {
+          const id = row.text('legacy_id') ?? row.text('id') ?? undefined;
+          return id !== undefined && noted(row, 'L2', 'id') === id ? new JsonNumber(id) : id;
+        },
+      },
+      () => (cells, at, out) => isId(cells, at) && writeText(cells, at, out),
+    ),
   ];
 }
 

@@ -1,4 +1,6 @@
 import { checkedText, describe, doubleOf, stringOf, text } from '../../engine/contracts.ts';
+import { withJsonLane, zuluIn } from '../../engine/json-lane.ts';
+import { LastText } from '../../engine/lane.ts';
 import { legacyDouble, noted } from '../../engine/legacy.ts';
 import type { DuplicateVerdict, Field, KeyedRow } from '../../engine/mapping.ts';
 import * as pg from '../../engine/pg-types.ts';
@@ -6,7 +8,7 @@ import { Reject } from '../../engine/reject.ts';
 import { calendarDay, localDay, parseIsoTimestamp } from '../../engine/time.ts';
 import { keyOf } from '../../engine/uuid.ts';
 import { JsonNumber } from '../../sources/json-value.ts';
-import type { Raw } from '../../sources/source.ts';
+import { CellKind, type Raw } from '../../sources/source.ts';
 import { byLegacyId, instant, SERVER_OFFSET_MINUTES } from './fields.ts';
 
 const micros = (raw: Raw) =>
@@ -125,28 +127,49 @@ export function averageRating(column: string, from: string): Field {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DATE_STRING = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4})$/;
 
+/** Days since 2000-01-01; undefined for another text. */
+function dayOf(text: string): number | undefined {
+  const match = DATE_STRING.exec(text);
+  return match ? calendarDay(Number(match[3]), MONTHS.indexOf(match[1]!) + 1, Number(match[2])) : undefined;
+}
+
 /** L17: the day as JavaScript's toDateString() gave it in the server's zone; a day that its timestamp contradicts is noted. */
-export const serverDate: Field = {
-  column: 'server_date',
-  from: 'date',
-  type: pg.date,
-  stored: 'text',
-  nullable: true,
-  hazards: ['L17'],
-  convert(raw, scope) {
-    if (raw === undefined || raw === null) return null;
-    const match = DATE_STRING.exec(checkedText(raw, 'date').toString());
-    const day = match && calendarDay(Number(match[3]), MONTHS.indexOf(match[1]!) + 1, Number(match[2]));
-    if (day === null || day === undefined) throw new Reject('BAD_DATE', 'date', describe(raw));
-    const time = micros(scope.raw('timestamp'));
-    if (time !== undefined && localDay(time, SERVER_OFFSET_MINUTES) !== day)
-      scope.note('L17', 'date', String(raw));
-    return day;
+export const serverDate = withJsonLane<Field>(
+  {
+    column: 'server_date',
+    from: 'date',
+    type: pg.date,
+    stored: 'text',
+    nullable: true,
+    hazards: ['L17'],
+    convert(raw, scope) {
+      if (raw === undefined || raw === null) return null;
+      const day = dayOf(checkedText(raw, 'date').toString());
+      if (day === undefined) throw new Reject('BAD_DATE', 'date', describe(raw));
+      const time = micros(scope.raw('timestamp'));
+      if (time !== undefined && localDay(time, SERVER_OFFSET_MINUTES) !== day)
+        scope.note('L17', 'date', String(raw));
+      return day;
+    },
+    legacy(row) {
+      const day = row.text('server_date');
+      if (day === null) return undefined;
+      const [weekday, date, month, year] = new Date(`${day}T00:00:00Z`).toUTCString().split(/,? /);
+      return year === undefined ? day : `${weekday} ${month} ${date} ${year}`;
+    },
   },
-  legacy(row) {
-    const day = row.text('server_date');
-    if (day === null) return undefined;
-    const [weekday, date, month, year] = new Date(`${day}T00:00:00Z`).toUTCString().split(/,? /);
-    return year === undefined ? day : `${weekday} ${month} ${date} ${year}`;
+  (_scope, place) => {
+    const timestamp = place('timestamp');
+    const last = new LastText();
+    let day: number | undefined;
+    return (cells, at, out) => {
+      if (cells.kinds[at] !== CellKind.string) return false;
+      if (!last.isIn(cells, at)) day = dayOf(last.take(cells, at));
+      const time = zuluIn(cells, timestamp);
+      if (day === undefined || time === undefined || localDay(time, SERVER_OFFSET_MINUTES) !== day)
+        return false;
+      pg.date.write(out, day);
+      return true;
+    };
   },
-};
+);
