@@ -26,6 +26,8 @@ export type LoadTask = PartTask & { readonly table: string };
 
 export interface CompareTask {
   readonly table: string;
+  /** Of the reader that cut the table. */
+  readonly order?: string | undefined;
   readonly range: KeyRange;
   readonly runId: string;
   /** A snapshot of the database that the step's own transaction has exported. */

@@ -38,13 +38,13 @@ let open:
   | { readonly mapping: TableMapping; readonly reader: OrderedReader; readonly parents: Parents }
   | undefined;
 
-async function openTable(table: string) {
+async function openTable({ table, order }: LoadTask | CompareTask) {
   if (open?.mapping.table !== table) {
     await open?.reader.close();
     const { store } = await ready!;
     const mapping = system.tables.find((each) => each.table === table)!;
     const parents = new Parents();
-    open = { mapping, parents, reader: await store.reader(mapping, parents) };
+    open = { mapping, parents, reader: await store.reader(mapping, parents, order) };
   }
   return open;
 }
@@ -58,9 +58,10 @@ function paceAmong(members: number, window: Window | undefined): Pace {
   return pace;
 }
 
-async function load({ table, part, done, members, ...how }: LoadTask & { members: number }): Promise<void> {
+async function load(task: LoadTask & { members: number }): Promise<void> {
+  const { part, done, members, ...how } = task;
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table);
+  const { mapping, reader, parents } = await openTable(task);
   await loadPart(client, mapping, reader, parents, part, done, {
     ...how,
     dryRun: false,
@@ -72,9 +73,9 @@ async function load({ table, part, done, members, ...how }: LoadTask & { members
 }
 
 async function compare(task: CompareTask & { members: number }): Promise<void> {
-  const { table, range, runId, view, listed, members } = task;
+  const { range, runId, view, listed, members } = task;
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table);
+  const { mapping, reader, parents } = await openTable(task);
   await client.query('begin isolation level repeatable read read only');
   await client.query(`set transaction snapshot '${view}'`);
   // A comparison holds a snapshot of the database: it does not wait for a window to open again.

@@ -13,8 +13,8 @@ export interface CutPart extends Part {
 }
 
 /**
- * Cuts a table into parts of about one size, where its reader says that it may be cut. Only rows that take the short way
- * are worth another thread; and what refers to parents needs those that this thread has seen.
+ * Cuts a table into parts of about one size, where its reader says that it may be cut. Rows of a typed store are worth
+ * another thread if they take the short way; and what refers to parents needs those that this thread has seen.
  */
 export function cut(
   mapping: TableMapping,
@@ -23,10 +23,11 @@ export function cut(
   { threads, partRows } = { threads: 1, partRows: 1 },
 ): readonly CutPart[] {
   const whole: CutPart = { n: 0, from: 0, to: reader.count };
-  const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, Math.floor(reader.count / partRows));
-  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts || !reader.columns) return [whole];
+  const most = Math.floor((reader.count * (reader.weight ?? 1)) / partRows);
+  const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, most);
+  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts) return [whole];
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
-  if (converter.lanes(reader.columns) === undefined) return [whole];
+  if (reader.columns && converter.lanes(reader.columns) === undefined) return [whole];
   const size = reader.count / wanted;
   const parts: CutPart[] = [];
   let begin: Cut = { at: 0, key: [] };

@@ -8,7 +8,9 @@ import { Reject } from './reject.ts';
 import { RowConverter } from './row-converter.ts';
 
 /** Says by which bytes a record is sorted; empty where no key can be made of it. */
-export type ReadKey = (record: PlacedRecord) => Buffer;
+export type ReadKey = (record: Peeked) => Buffer;
+
+type Peeked = SourceRecord & Pick<PlacedRecord, 'peek'>;
 
 const NO_KEY = Buffer.alloc(0);
 
@@ -20,7 +22,7 @@ export function keyReader(mapping: TableMapping, parents: Parents): ReadKey {
   const fields = mapping.key.map((column) => mapping.fields.find((field) => field.column === column)!);
   const order: KeyOrder = fields.map((field) => field.type.order!);
   const row = new CopyBuffer();
-  let record: PlacedRecord;
+  let record: Peeked;
   const look = (name: string): Raw => (record.peek ? record.peek(name) : record.get(name));
   const scope: RowScope = {
     leftOut: new LeftOutMembers(mapping.leftOut),

@@ -213,7 +213,8 @@ async function loadTable(
       options.onBatch?.(table, counts.read, reader.count);
     };
     if (crew && left.length > 1) {
-      const tasks = left.map((part) => ({ part, done: progress.get(part.n), run, fence, batchRows }));
+      const { order } = reader;
+      const tasks = left.map((part) => ({ part, done: progress.get(part.n), order, run, fence, batchRows }));
       await crew.load(table, tasks, onBatch);
       return;
     }

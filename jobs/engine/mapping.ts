@@ -279,10 +279,15 @@ export interface CollectionLayout {
   readonly partsOr?: string;
 }
 
-/** Tables of a living PostgreSQL database; each becomes a file `<name>/<table>.json` of the snapshot. */
+/**
+ * Tables of a living PostgreSQL database; each becomes a file `<name>/<table>.json` of the snapshot, or one of binary form
+ * (`<name>/<table>.copy`) where it has packed vectors.
+ */
 export interface LegacyDatabase {
   /** The user names it with `--source NAME=URL`. */
   readonly name: string;
   /** Tables in schema `public`, each with the columns that put its rows into a lasting order. */
   readonly tables: Readonly<Record<string, readonly string[]>>;
+  /** By table, columns that only the contract `vector` reads: those of pgvector's type are copied as they are sent. */
+  readonly vectors?: Readonly<Record<string, readonly string[]>>;
 }

@@ -19,6 +19,8 @@ export interface Part {
 export interface PartTask extends Pick<PartOptions, 'run' | 'fence' | 'batchRows'> {
   readonly part: Part;
   readonly done: PartProgress | undefined;
+  /** Of the reader that cut the table. */
+  readonly order?: string | undefined;
 }
 
 /** A part has less batches than this, so that the number of a batch says which part's it is. */

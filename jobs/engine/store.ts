@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isCopied } from '../sources/copied-table.ts';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
 import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
@@ -9,11 +10,12 @@ import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
 import { NamedReader } from './named-reader.ts';
 import type { Parents } from './parents.ts';
 import { SortedReader } from './sorted-reader.ts';
+import { TableReader } from './table-reader.ts';
 
 /** A snapshot, open for reading. */
 export interface OpenStore {
-  /** The records of one mapping in key order. */
-  reader(mapping: TableMapping, parents: Parents): Promise<OrderedReader>;
+  /** The records of one mapping in key order. @param order where another reader of them has it, see `OrderedReader` */
+  reader(mapping: TableMapping, parents: Parents, order?: string): Promise<OrderedReader>;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
@@ -42,10 +44,14 @@ export async function openStore(
   const files = filesOf(layout, snapshot);
   return {
     files,
-    async reader(mapping, parents) {
+    async reader(mapping, parents, order) {
       const { fileOrder } = mapping;
-      if (fileOrder) return new NamedReader(files[mapping.entity]!, { ...mapping, fileOrder }, parents);
-      const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
+      const of = files[mapping.entity]!;
+      if (fileOrder) return new NamedReader(of, { ...mapping, fileOrder }, parents);
+      if (of[0] && isCopied(of[0].name)) {
+        return TableReader.open(of[0], mapping, parents, join(scratch, `${mapping.table}.order`), order);
+      }
+      const collection = new JsonCollection(mapping.entity, of);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
     },
     close: () => rm(scratch, { recursive: true, force: true }),

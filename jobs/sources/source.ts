@@ -1,11 +1,13 @@
 import type { JsonValue } from './json-value.ts';
 import type { LeftOut } from './left-out.ts';
+import type { PackedVector } from './packed-vector.ts';
 
 /**
  * A value as the legacy store holds it, before any contract: undefined is a missing field, null a stored null. SQLite
- * gives text as bytes (Buffer), integers as bigint and reals as number; JSON gives strings, and numbers as their text.
+ * gives text as bytes (Buffer), integers as bigint and reals as number; JSON gives strings, and numbers as their text; a
+ * living database gives vectors as it sends them.
  */
-export type Raw = undefined | number | bigint | Buffer | JsonValue;
+export type Raw = undefined | number | bigint | Buffer | PackedVector | JsonValue;
 
 /** One record of an entity. */
 export interface SourceRecord {
@@ -41,6 +43,10 @@ export interface OrderedReader extends EntityReader {
   cells?(from: number): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
+  /** As long as so many rows of a few plain columns a row takes, where that is more than one. */
+  readonly weight?: number;
+  /** The file with the order, where it took a pass to find it out: another thread's reader need not do it again. */
+  readonly order?: string;
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;

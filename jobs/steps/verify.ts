@@ -171,7 +171,7 @@ async function compareInParts(
   const table = mapping.table;
   if (parts.length > 1) {
     const tasks = parts.map(({ from, to, key }, i) => ({
-      ...{ table, runId, view, listed: LISTED },
+      ...{ table, order: reader.order, runId, view, listed: LISTED },
       range: { from, to, first: key, before: parts[i + 1]?.key },
     }));
     const found = await crew.compare(tasks);

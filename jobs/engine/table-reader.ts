@@ -1,0 +1,176 @@
+import { setImmediate } from 'node:timers/promises';
+import { CopiedRow } from '../sources/copied-row.ts';
+import { CopiedTable, nameOfTable } from '../sources/copied-table.ts';
+import type { CollectionFile } from '../sources/json-collection.ts';
+import type { Cut, OrderedReader, SourceRecord } from '../sources/source.ts';
+import { ExternalSort } from './external-sort.ts';
+import { keyReader } from './key-reader.ts';
+import type { TableMapping } from './mapping.ts';
+import type { Parents } from './parents.ts';
+import { RowOrder, RowOrderWriter } from './row-order.ts';
+
+/** Bytes of rows that are read at a stretch, before sockets get their turn: about what is sent at once. */
+const BLOCK_BYTES = 256 << 10;
+/** Rows whose keys are read, and whose places are written, at a stretch. */
+const KEYS_AT_ONCE = 256;
+const PLACES_AT_ONCE = 10_000;
+/** A table may be cut into about so many pieces. */
+const CUTS = 256;
+
+/**
+ * The rows of a copied table in key order. One pass reads the keys and sorts the rows' places; the rows themselves are read
+ * from where they lie, as they are too large to be written once more. Those that no key can be made of come first.
+ */
+export class TableReader implements OrderedReader {
+  readonly missingIsNotNull = true;
+  readonly weight = 5;
+
+  private constructor(
+    readonly entity: string,
+    private readonly name: string,
+    private readonly table: CopiedTable,
+    private readonly places: RowOrder,
+    private readonly found: readonly Cut[] | undefined,
+  ) {}
+
+  /**
+   * @param path of the file for the order, which is made
+   * @param order the file in which another reader of this table has it already
+   * @throws CutoverError `source` for a file that is cut or damaged
+   */
+  static async open(
+    file: CollectionFile,
+    mapping: TableMapping,
+    parents: Parents,
+    path: string,
+    order?: string,
+  ): Promise<TableReader> {
+    const table = new CopiedTable(file.path);
+    const name = nameOfTable(file.name);
+    try {
+      if (order !== undefined)
+        return new TableReader(mapping.entity, name, table, new RowOrder(order), undefined);
+      const cuts = await sortRows(table, name, mapping, parents, path);
+      return new TableReader(mapping.entity, name, table, new RowOrder(path), cuts);
+    } catch (error) {
+      table.close();
+      throw error;
+    }
+  }
+
+  get count(): number {
+    return this.places.count;
+  }
+
+  get order(): string {
+    return this.places.path;
+  }
+
+  cuts(): readonly Cut[] {
+    return this.found ?? [];
+  }
+
+  async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
+    for (let at = from; at < this.count; ) {
+      const block: CopiedRow[] = [];
+      // Of its own: a vector that waits for a duplicate of its row lies in it.
+      let bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      for (let filled = 0; at < this.count; at++) {
+        const { offset, size, ordinal } = this.places.at(at);
+        if (filled + size > bytes.length) {
+          if (block.length > 0) break;
+          bytes = Buffer.allocUnsafeSlow(size);
+        }
+        this.table.read(offset, size, bytes, filled);
+        block.push(new CopiedRow(this.table, this.name, ordinal, offset, size, { bytes, start: filled }));
+        filled += size;
+      }
+      yield block;
+      // A batch of rows would else hold all that they were made of.
+      for (const row of block) row.forget();
+      await setImmediate();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.table.close();
+    this.places.close();
+    if (this.found !== undefined) this.places.remove();
+  }
+}
+
+/** Writes the places of the rows in key order into a file. @returns where the table may be cut */
+async function sortRows(
+  table: CopiedTable,
+  name: string,
+  mapping: TableMapping,
+  parents: Parents,
+  path: string,
+): Promise<Cut[]> {
+  const sort = new ExternalSort(`${path}.sort`);
+  const writer = new RowOrderWriter(path);
+  try {
+    const keyOf = keyReader(mapping, parents);
+    const rows = table.rows();
+    for (let ordinal = 0; rows.next(); ordinal++) {
+      const { bytes, start, end, offset } = rows;
+      const key = keyOf(new CopiedRow(table, name, ordinal, offset, end - start, { bytes, start }));
+      const at = sort.add(key, key.length, PLACE);
+      sort.bytes.writeDoubleLE(offset, at);
+      sort.bytes.writeDoubleLE(ordinal, at + 8);
+      sort.bytes.writeUInt32LE(end - start, at + 16);
+      if (ordinal % KEYS_AT_ONCE === 0) await setImmediate();
+    }
+    sort.finish();
+    const cutter = new Cutter(mapping, Math.ceil(sort.count / CUTS));
+    const cursor = sort.cursor();
+    for (let position = 0; cursor.next(); position++) {
+      const { bytes, keyStart, keyEnd } = cursor;
+      writer.add({
+        offset: bytes.readDoubleLE(keyEnd),
+        size: bytes.readUInt32LE(keyEnd + 16),
+        ordinal: bytes.readDoubleLE(keyEnd + 8),
+      });
+      cutter.pass(position, bytes.subarray(keyStart, keyEnd));
+      if (position % PLACES_AT_ONCE === 0) await setImmediate();
+    }
+    return cutter.cuts;
+  } finally {
+    writer.close();
+    sort.close();
+  }
+}
+
+/** Bytes of a place among what is sorted: offset, ordinal, size. */
+const PLACE = 20;
+
+/** Finds places about `step` rows apart where the texts that the key begins with are others than before. */
+class Cutter {
+  readonly cuts: Cut[] = [];
+  readonly #texts: number;
+  #before: Buffer | undefined;
+
+  constructor(
+    mapping: TableMapping,
+    private readonly step: number,
+  ) {
+    const types = mapping.key.map((name) => mapping.fields.find(({ column }) => column === name)!.type);
+    const other = types.findIndex(({ sql }) => sql !== 'text');
+    // What a rule that looks back saw is of one part.
+    this.#texts = mapping.watch ? 0 : other < 0 ? types.length : other;
+  }
+
+  /** @param key of the row, in the form in which it is sorted; valid during the call */
+  pass(position: number, key: Buffer): void {
+    if (this.#texts === 0 || position - (this.cuts.at(-1)?.at ?? 0) < this.step) return;
+    // Behind each text stands a NUL.
+    let end = 0;
+    for (let i = 0; i < this.#texts; i++) end = key.indexOf(0, end) + 1;
+    const begin = key.subarray(0, end);
+    if (this.#before === undefined) this.#before = Buffer.from(begin);
+    else if (!begin.equals(this.#before)) {
+      this.cuts.push({ at: position, key: begin.toString('utf8', 0, end - 1).split('\0') });
+      this.#before = undefined;
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * A vector as pgvector sends it: int16 number of elements, int16 0, then each element as float4, all big-endian. Source:
+ * `vector_send` of pgvector.
+ */
+export class PackedVector {
+  /** @param bytes are not looked at: `vectorOf` says whether they are a vector */
+  constructor(readonly bytes: Buffer) {}
+
+  /** Number of elements. */
+  get length(): number {
+    return (this.bytes.length - HEAD) >> 2;
+  }
+
+  /** The text that pgvector prints for it, as every other reader of the table gets it. */
+  toString(): string {
+    const elements = Array.from({ length: this.length }, (_, i) =>
+      float4Text(this.bytes.readFloatBE(HEAD + 4 * i)),
+    );
+    return `[${elements.join()}]`;
+  }
+}
+
+/** Bytes before the elements. */
+const HEAD = 4;
+
+/**
+ * A finite number of single precision as PostgreSQL prints it: the fewest digits that lie nearer to it than to any other,
+ * and of those the nearest; as `printf("%g")` where it is below 1e-4 or from 1e6 on.
+ */
+export function float4Text(value: number): string {
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const [mantissa, power] = shortest(Math.abs(value)).split('e') as [string, string];
+  const exponent = Number(power);
+  const sign = value < 0 ? '-' : '';
+  const digits = mantissa.replace('.', '').replace(/0+$/, '');
+  if (exponent < -4 || exponent >= 6) {
+    const fraction = digits.length > 1 ? `.${digits.slice(1)}` : '';
+    const size = String(Math.abs(exponent)).padStart(2, '0');
+    return `${sign}${digits[0]}${fraction}e${exponent < 0 ? '-' : '+'}${size}`;
+  }
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  if (digits.length <= exponent + 1) return sign + digits.padEnd(exponent + 1, '0');
+  return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
+}
+
+/** Nine digits tell any two numbers of single precision apart. */
+const MOST_DIGITS = 9;
+
+/** In the form `d.ddde±x`. */
+function shortest(value: number): string {
+  const below = neighbour(value, -1);
+  const above = neighbour(value, 1);
+  for (let digits = 1; digits < MOST_DIGITS; digits++) {
+    const text = value.toExponential(digits - 1);
+    if (isNearest(Number(text), below, value, above)) return text;
+    // At a power of two the next number below is nearer than the one above: there may be room on that side alone.
+    const up = nextUp(text);
+    if (isNearest(Number(up), below, value, above)) return up;
+  }
+  return value.toExponential(MOST_DIGITS - 1);
+}
+
+/** Not on the middle between two numbers: PostgreSQL does not trust readers with that. */
+const isNearest = (text: number, below: number, value: number, above: number): boolean =>
+  text > (below + value) / 2 && text < (value + above) / 2;
+
+/** The decimal that is greater by one in the last digit. */
+function nextUp(text: string): string {
+  const [mantissa, power] = text.split('e') as [string, string];
+  const digits = mantissa.replace('.', '');
+  return Number(`${BigInt(digits) + 1n}e${Number(power) - digits.length + 1}`).toExponential(
+    digits.length - 1,
+  );
+}
+
+const words = new DataView(new ArrayBuffer(4));
+
+/** The next number of single precision; beyond the greatest one, what would follow it. */
+function neighbour(value: number, step: 1 | -1): number {
+  words.setFloat32(0, value);
+  words.setUint32(0, words.getUint32(0) + step);
+  const next = words.getFloat32(0);
+  return Number.isFinite(next) ? next : 2 ** 128;
+}
