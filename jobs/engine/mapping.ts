@@ -21,6 +21,8 @@ export interface RowScope {
   /** Another field of the same record. */
   raw(field: string): Raw;
   note(rule: string, path: string, was: string): void;
+  /** The last of the texts that the record's key begins with, where it is known already. */
+  sorted?(): string | undefined;
   /** The key of the row that `name` names among `parents`; undefined when no such row is stored. */
   parent(parents: string, name: string): unknown;
 }
@@ -108,6 +110,11 @@ export interface TableMapping {
    * what all rows have in common. It is of ASCII characters. Sorted by it, no keys need to be sorted on disk.
    */
   readonly fileOrder?: (file: string) => string;
+  /**
+   * The texts that the key of a record begins with, by that part of its file's name; absent: the table is loaded and
+   * compared as a whole.
+   */
+  readonly fileKey?: (name: string) => readonly string[];
   /** What may be done for records on other threads before they are converted; only with `fileOrder`. */
   readonly ahead?: (records: readonly SourceRecord[]) => Promise<void>;
   /**

@@ -61,6 +61,7 @@ export class RowConverter {
     this.#scope = {
       leftOut: this.leftOut,
       raw: (name) => this.#record.get(name),
+      sorted: () => this.#record.sorted,
       note: (rule, path, was) => this.notes.push({ rule, path, was }),
       parent: (entity, legacyId) => parents.find(entity, legacyId),
     };

@@ -76,13 +76,15 @@ export class TableReader implements OrderedReader {
       // Of its own: a vector that waits for a duplicate of its row lies in it.
       let bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES);
       for (let filled = 0; at < this.count; at++) {
-        const { offset, size, ordinal } = this.places.at(at);
+        const { offset, size, ordinal, text } = this.places.at(at);
         if (filled + size > bytes.length) {
           if (block.length > 0) break;
           bytes = Buffer.allocUnsafeSlow(size);
         }
         this.table.read(offset, size, bytes, filled);
-        block.push(new CopiedRow(this.table, this.name, ordinal, offset, size, { bytes, start: filled }));
+        block.push(
+          new CopiedRow(this.table, this.name, ordinal, offset, size, { bytes, start: filled }, text),
+        );
         filled += size;
       }
       yield block;
@@ -122,19 +124,24 @@ async function sortRows(
       if (ordinal % KEYS_AT_ONCE === 0) await setImmediate();
     }
     sort.finish();
-    const cutter = new Cutter(mapping, Math.ceil(sort.count / CUTS));
+    const texts = textsOf(mapping);
+    // What a rule that looks back saw is of one part.
+    const cutter = mapping.watch ? undefined : new Cutter(Math.ceil(sort.count / CUTS));
     const cursor = sort.cursor();
     for (let position = 0; cursor.next(); position++) {
       const { bytes, keyStart, keyEnd } = cursor;
-      writer.add({
-        offset: bytes.readDoubleLE(keyEnd),
-        size: bytes.readUInt32LE(keyEnd + 16),
-        ordinal: bytes.readDoubleLE(keyEnd + 8),
-      });
-      cutter.pass(position, bytes.subarray(keyStart, keyEnd));
+      const begin = beginOf(bytes.subarray(keyStart, keyEnd), texts);
+      const text = begin?.subarray(begin.lastIndexOf(0, -2) + 1, -1);
+      writer.add(
+        bytes.readDoubleLE(keyEnd),
+        bytes.readUInt32LE(keyEnd + 16),
+        bytes.readDoubleLE(keyEnd + 8),
+        text,
+      );
+      if (begin) cutter?.pass(position, begin);
       if (position % PLACES_AT_ONCE === 0) await setImmediate();
     }
-    return cutter.cuts;
+    return cutter?.cuts ?? [];
   } finally {
     writer.close();
     sort.close();
@@ -144,32 +151,32 @@ async function sortRows(
 /** Bytes of a place among what is sorted: offset, ordinal, size. */
 const PLACE = 20;
 
+/** How many texts the key begins with. */
+function textsOf({ key, fields }: TableMapping): number {
+  const other = key.findIndex((name) => fields.find(({ column }) => column === name)!.type.sql !== 'text');
+  return other < 0 ? key.length : other;
+}
+
+/** The texts that a key begins with, in the form in which it is sorted: behind each stands a NUL. */
+function beginOf(key: Buffer, texts: number): Buffer | undefined {
+  let end = 0;
+  for (let i = 0; i < texts; i++) end = key.indexOf(0, end) + 1;
+  return end === 0 ? undefined : key.subarray(0, end);
+}
+
 /** Finds places about `step` rows apart where the texts that the key begins with are others than before. */
 class Cutter {
   readonly cuts: Cut[] = [];
-  readonly #texts: number;
   #before: Buffer | undefined;
 
-  constructor(
-    mapping: TableMapping,
-    private readonly step: number,
-  ) {
-    const types = mapping.key.map((name) => mapping.fields.find(({ column }) => column === name)!.type);
-    const other = types.findIndex(({ sql }) => sql !== 'text');
-    // What a rule that looks back saw is of one part.
-    this.#texts = mapping.watch ? 0 : other < 0 ? types.length : other;
-  }
+  constructor(private readonly step: number) {}
 
-  /** @param key of the row, in the form in which it is sorted; valid during the call */
-  pass(position: number, key: Buffer): void {
-    if (this.#texts === 0 || position - (this.cuts.at(-1)?.at ?? 0) < this.step) return;
-    // Behind each text stands a NUL.
-    let end = 0;
-    for (let i = 0; i < this.#texts; i++) end = key.indexOf(0, end) + 1;
-    const begin = key.subarray(0, end);
+  /** @param begin valid during the call */
+  pass(position: number, begin: Buffer): void {
+    if (position - (this.cuts.at(-1)?.at ?? 0) < this.step) return;
     if (this.#before === undefined) this.#before = Buffer.from(begin);
     else if (!begin.equals(this.#before)) {
-      this.cuts.push({ at: position, key: begin.toString('utf8', 0, end - 1).split('\0') });
+      this.cuts.push({ at: position, key: begin.toString('utf8', 0, begin.length - 1).split('\0') });
       this.#before = undefined;
     }
   }

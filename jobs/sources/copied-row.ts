@@ -34,6 +34,7 @@ export class CopiedRow implements SourceRecord {
    * @param name of the table's file  @param ordinal the row's place in it, from 0
    * @param offset where the row lies in the file  @param size of it, in bytes
    * @param bytes the row, until somebody says `forget`; absent: it is read when it is asked for
+   * @param sorted see `SourceRecord`
    */
   constructor(
     private readonly table: CopiedTable,
@@ -42,6 +43,7 @@ export class CopiedRow implements SourceRecord {
     private readonly offset: number,
     private readonly size: number,
     bytes?: RowBytes,
+    readonly sorted?: string,
   ) {
     this.#bytes = bytes;
   }

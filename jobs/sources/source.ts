@@ -20,6 +20,8 @@ export interface SourceRecord {
   fields(): Iterable<string>;
   /** Why it cannot be converted at all, if so: a reason code and its place. */
   defect?: { readonly code: string; readonly field: string; readonly detail: string } | undefined;
+  /** The last of the texts that its key begins with, where it took a pass over all records to find that out. */
+  readonly sorted?: string | undefined;
   /** The record as JSON text, without what is left out. */
   payload(leftOut: LeftOut): string;
 }

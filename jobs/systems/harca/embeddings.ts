@@ -53,6 +53,7 @@ function embeddings(of: Store): TableMapping {
     duplicates,
     ...(fileOrder && {
       fileOrder,
+      fileKey: (name: string) => [store, name],
       ahead: (records) => unpackAhead(records.map((record) => record.get(embedding))),
     }),
     fields: [
@@ -130,11 +131,9 @@ function chunkKey(scope: RowScope): string {
 /** V16: rows that say the same have the same key, whatever their ids. */
 function contentKey(embedding: string): (scope: RowScope) => string {
   const hashed = new CopyBuffer();
-  // Several columns of a row ask for it, one after the other.
-  let last: { readonly of: readonly Raw[]; readonly key: string } | undefined;
   return (scope) => {
-    const of = [scope.raw('content'), scope.raw('metadata'), scope.raw(embedding)];
-    if (last?.of.every((raw, i) => raw === of[i])) return last.key;
+    const known = scope.sorted?.();
+    if (known !== undefined) return known;
     hashed.truncate(0);
     hashed.raw(Buffer.from(`${JSON.stringify(given(scope, 'content'))}\n`));
     const metadata = scope.raw('metadata');
@@ -146,8 +145,7 @@ function contentKey(embedding: string): (scope: RowScope) => string {
     hashed.raw(Buffer.from('\n'));
     const vector = stored(scope, embedding);
     if (vector) pg.vector.write(hashed, vector);
-    last = { of, key: hash('sha256', hashed.from(0), 'hex') };
-    return last.key;
+    return hash('sha256', hashed.from(0), 'hex');
   };
 }
 
