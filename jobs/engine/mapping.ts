@@ -115,8 +115,6 @@ export interface TableMapping {
    * compared as a whole.
    */
   readonly fileKey?: (name: string) => readonly string[];
-  /** What may be done for records on other threads before they are converted; only with `fileOrder`. */
-  readonly ahead?: (records: readonly SourceRecord[]) => Promise<void>;
   /**
    * Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included; credentials
    * are left out without being named here (X10).

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonDocument } from '../sources/json-records.ts';
@@ -9,8 +10,8 @@ import { wholeKeyReader } from './key-reader.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 
-/** Records that are prepared while those before them are converted. */
-const BLOCK = 32;
+/** Records that are read at a stretch, before sockets get their turn. */
+const BLOCK = 16;
 /** The collection may be cut into about so many pieces. */
 const CUTS = 256;
 
@@ -52,15 +53,14 @@ export class NamedReader implements OrderedReader {
     // What comes from one name is put into order as a whole, wherever in it the pass begins.
     let at = this.#beginOf(from);
     let skipped = from - at;
-    let next = this.#block(at);
     while (at < this.count) {
-      const block = await next;
+      const block = await this.#block(at);
       at += block.length;
-      next = this.#block(at);
-      next.catch(() => {});
       yield skipped > 0 ? block.slice(skipped) : block;
       skipped = 0;
+      // A batch of rows would else hold all that they were made of.
       for (const record of block) if (record instanceof FileRecord) record.forget();
+      await setImmediate();
     }
   }
 
@@ -100,7 +100,6 @@ export class NamedReader implements OrderedReader {
       if (isNew) groups.push(records.length);
       records.push(await this.#record(at));
     }
-    await this.mapping.ahead?.(records);
     if (groups.length === records.length) return records;
     return groups.flatMap((start, i) => this.#sorted(records.slice(start, groups[i + 1])));
   }
@@ -122,7 +121,7 @@ export class NamedReader implements OrderedReader {
 
 /**
  * The record in a small file that nothing is wrong with. It is read at once, for promises cost more than the bytes, and
- * again where somebody asks for it when it has been forgotten: a batch of rows would else hold all that they were made of.
+ * again where somebody asks for it when it has been forgotten.
  */
 class FileRecord implements SourceRecord {
   readonly defect = undefined;

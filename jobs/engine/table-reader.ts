@@ -9,8 +9,8 @@ import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 import { RowOrder, RowOrderWriter } from './row-order.ts';
 
-/** Bytes of rows that are read at a stretch, before sockets get their turn: about what is sent at once. */
-const BLOCK_BYTES = 256 << 10;
+/** Bytes of rows that are read at a stretch, before sockets get their turn: less than what is sent at once. */
+const BLOCK_BYTES = 128 << 10;
 /** Rows whose keys are read, and whose places are written, at a stretch. */
 const KEYS_AT_ONCE = 256;
 const PLACES_AT_ONCE = 10_000;

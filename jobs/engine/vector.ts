@@ -1,4 +1,4 @@
-import { inflate, inflateSync, type ZlibOptions } from 'node:zlib';
+import { inflateSync, type ZlibOptions } from 'node:zlib';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject } from '../sources/json-value.ts';
 import { PackedVector } from '../sources/packed-vector.ts';
@@ -34,38 +34,9 @@ export function vectorOf(raw: Exclude<Raw, null | undefined>, field: string): Ve
   return vector;
 }
 
-/** Vectors that `unpackAhead` has read, by the object that they were packed in. */
-const unpacked = new WeakMap<JsonObject, Float32Array>();
-
-/**
- * Unpacks the compressed vectors among these values on the threads of zlib, so that `vectorOf` finds them ready. What is
- * damaged or unusual is left to `vectorOf`, which says what is wrong with it.
- */
-export async function unpackAhead(values: Iterable<Raw>): Promise<void> {
-  const all: Promise<void>[] = [];
-  for (const raw of values) {
-    const deflated = raw instanceof JsonObject && !unpacked.has(raw) ? plainlyPacked(raw) : undefined;
-    if (deflated === undefined) continue;
-    all.push(
-      new Promise((resolve) => {
-        inflate(deflated, INFLATE, (error, result) => {
-          const text = error ? undefined : whole(result as unknown as Inflated, deflated);
-          const vector = text && floatArrayOf(text, MAX_DIMENSIONS);
-          if (vector) unpacked.set(raw as JsonObject, vector);
-          resolve();
-        });
-      }),
-    );
-  }
-  await Promise.all(all);
-}
-
 function elementsOf(raw: Raw, field: string): Float32Array {
   if (Array.isArray(raw)) return checked(raw, field);
-  if (raw instanceof JsonObject) {
-    const ready = unpacked.get(raw);
-    if (ready) return ready;
-  } else if (typeof raw !== 'string') {
+  if (typeof raw !== 'string' && !(raw instanceof JsonObject)) {
     throw new Reject('BAD_VECTOR', field, 'neither an array nor a text or a compressed one');
   }
   const text = typeof raw === 'string' ? Buffer.from(raw) : inflated(raw, field);

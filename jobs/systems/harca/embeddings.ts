@@ -14,7 +14,7 @@ import type { DuplicateVerdict, Field, KeyedRow, RowScope, TableMapping } from '
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
-import { unpackAhead, type Vector, vectorOf } from '../../engine/vector.ts';
+import { type Vector, vectorOf } from '../../engine/vector.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 import { ANYWHERE, absent, epochMillis, instant, nameOf } from './fields.ts';
@@ -54,7 +54,6 @@ function embeddings(of: Store): TableMapping {
     ...(fileOrder && {
       fileOrder,
       fileKey: (name: string) => [store, name],
-      ahead: (records) => unpackAhead(records.map((record) => record.get(embedding))),
     }),
     fields: [
       derived('legacy_key', pg.text, key),
