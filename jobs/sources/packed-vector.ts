@@ -24,11 +24,12 @@ export class PackedVector {
 const HEAD = 4;
 
 /**
- * A finite number of single precision as PostgreSQL prints it: the fewest digits that lie nearer to it than to any other,
+ * A number of single precision as PostgreSQL prints it: the fewest digits that lie nearer to it than to any other,
  * and of those the nearest; as `printf("%g")` where it is below 1e-4 or from 1e6 on.
  */
 export function float4Text(value: number): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  if (!Number.isFinite(value)) return String(value);
   const [mantissa, power] = shortest(Math.abs(value)).split('e') as [string, string];
   const exponent = Number(power);
   const sign = value < 0 ? '-' : '';

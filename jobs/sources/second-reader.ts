@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
-import { copiedRows } from './copied-row.ts';
+import { type CopiedRow, copiedRows } from './copied-row.ts';
 import { CopiedTable, isCopied } from './copied-table.ts';
 import type { CollectionFile } from './json-collection.ts';
 import { isReadWhole } from './json-layout.ts';
@@ -9,7 +9,6 @@ import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 import { PackedVector } from './packed-vector.ts';
 import { parseLoosely } from './parse-loosely.ts';
 import { rowsOnceMore } from './second-table-reader.ts';
-import type { SourceRecord } from './source.ts';
 
 /** What JavaScript's own parser can take as one text. */
 const MAX_BYTES = 256 << 20;
@@ -119,12 +118,12 @@ async function compareRows({
   }
 }
 
-function differenceOfRows(ours: SourceRecord, theirs: ReadonlyMap<string, unknown>, locator: string) {
+function differenceOfRows(ours: CopiedRow, theirs: ReadonlyMap<string, unknown>, locator: string) {
   const names = [...ours.fields()].sort().join();
   const others = [...theirs.keys()].sort().join();
   if (names !== others) return { ours: `${locator} ${names}`, theirs: `${locator} ${others}` };
   for (const [name, other] of theirs) {
-    const own = ours.get(name);
+    const own = ours.own(name);
     const path = `${locator}.${name}`;
     if (own instanceof PackedVector && Buffer.isBuffer(other)) {
       if (!own.bytes.equals(other))
