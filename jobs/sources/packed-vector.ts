@@ -53,7 +53,7 @@ function shortest(value: number): string {
   const above = neighbour(value, 1);
   for (let digits = 1; digits < MOST_DIGITS; digits++) {
     const text = value.toExponential(digits - 1);
-    if (isNearest(Number(text), below, value, above)) return text;
+    if (isNearest(Number(text), below, value, above)) return halfToEven(text, value);
     // At a power of two the next number below is nearer than the one above: there may be room on that side alone.
     const up = nextUp(text);
     if (isNearest(Number(up), below, value, above)) return up;
@@ -64,6 +64,16 @@ function shortest(value: number): string {
 /** Not on the middle between two numbers: PostgreSQL does not trust readers with that. */
 const isNearest = (text: number, below: number, value: number, above: number): boolean =>
   text > (below + value) / 2 && text < (value + above) / 2;
+
+/** JavaScript takes the greater of two decimals that are equally near, PostgreSQL the one whose last digit is even. */
+function halfToEven(text: string, value: number): string {
+  const [mantissa, power] = text.split('e') as [string, string];
+  // So many digits any number has that lies in the middle.
+  const [exact, exactPower] = value.toExponential(60).split('e') as [string, string];
+  const last = Number(mantissa.at(-1));
+  const isHalf = power === exactPower && /^\.?50*$/.test(exact.slice(mantissa.length));
+  return isHalf && last % 2 === 1 ? `${mantissa.slice(0, -1)}${last - 1}e${power}` : text;
+}
 
 /** The decimal that is greater by one in the last digit. */
 function nextUp(text: string): string {

@@ -71,6 +71,10 @@ describe('a packed vector', () => {
     [2 ** -99, '1.5777218e-30'],
     [9.5367431640625e-7, '9.536743e-07'],
     [0.3333333333333333, '0.33333334'],
+    // In the middle of two decimals.
+    [0.000244140625, '0.00024414062'],
+    [2097152.25, '2.0971522e+06'],
+    [-423709.625, '-423709.62'],
     [Number.NaN, 'NaN'],
     [Number.NEGATIVE_INFINITY, '-Infinity'],
   ])('has %d as %s', (value, text) => {
