@@ -12,10 +12,15 @@ import type { Parents } from './parents.ts';
 import { SortedReader } from './sorted-reader.ts';
 import { TableReader } from './table-reader.ts';
 
+/** Bytes of a copied table. */
+const LARGE = 64 << 20;
+
 /** A snapshot, open for reading. */
 export interface OpenStore {
   /** The records of one mapping in key order. @param order where another reader of them has it, see `OrderedReader` */
   reader(mapping: TableMapping, parents: Parents, order?: string): Promise<OrderedReader>;
+  /** Whether there will be work for threads once the order of its records is known. */
+  isLarge?(mapping: TableMapping): boolean;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
@@ -53,6 +58,10 @@ export async function openStore(
       }
       const collection = new JsonCollection(mapping.entity, of);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));
+    },
+    isLarge({ entity }) {
+      const [file] = files[entity]!;
+      return file !== undefined && isCopied(file.name) && file.size >= LARGE;
     },
     close: () => rm(scratch, { recursive: true, force: true }),
   };
