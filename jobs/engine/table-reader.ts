@@ -14,6 +14,8 @@ const BLOCK_BYTES = 128 << 10;
 /** Rows whose keys are read, and whose places are written, at a stretch. */
 const KEYS_AT_ONCE = 256;
 const PLACES_AT_ONCE = 10_000;
+/** Places are small: so much of them is sorted at once. */
+const SORT_BYTES = 4 << 20;
 /** A table may be cut into about so many pieces. */
 const CUTS = 256;
 
@@ -71,10 +73,9 @@ export class TableReader implements OrderedReader {
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
+    let bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     for (let at = from; at < this.count; ) {
       const block: CopiedRow[] = [];
-      // Of its own: a vector that waits for a duplicate of its row lies in it.
-      let bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES);
       for (let filled = 0; at < this.count; at++) {
         const { offset, size, ordinal, text } = this.places.at(at);
         if (filled + size > bytes.length) {
@@ -88,7 +89,7 @@ export class TableReader implements OrderedReader {
         filled += size;
       }
       yield block;
-      // A batch of rows would else hold all that they were made of.
+      // A batch of rows would else hold all that they were made of, and their memory is used again.
       for (const row of block) row.forget();
       await setImmediate();
     }
@@ -109,7 +110,7 @@ async function sortRows(
   parents: Parents,
   path: string,
 ): Promise<Cut[]> {
-  const sort = new ExternalSort(`${path}.sort`);
+  const sort = new ExternalSort(`${path}.sort`, SORT_BYTES);
   const writer = new RowOrderWriter(path);
   try {
     const keyOf = keyReader(mapping, parents);

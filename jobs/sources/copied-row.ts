@@ -82,6 +82,7 @@ export class CopiedRow implements SourceRecord {
 
   /** Lets go of the memory in which the row lay; it is read again where somebody asks for it. */
   forget(): void {
+    for (const vector of this.#parsed?.vectors ?? []) vector?.forget();
     this.#bytes = undefined;
     this.#parsed = undefined;
   }
@@ -128,7 +129,8 @@ export class CopiedRow implements SourceRecord {
     for (let i = 0; i < this.table.packed.length; i++) {
       const size = bytes.readInt32BE(at);
       at += 4;
-      vectors.push(size < 0 ? null : new PackedVector(bytes.subarray(at, at + size)));
+      const again = () => this.#row.vectors[i]!.bytes;
+      vectors.push(size < 0 ? null : new PackedVector(bytes.subarray(at, at + size), again));
       at += Math.max(0, size);
     }
     try {

@@ -3,12 +3,30 @@
  * `vector_send` of pgvector.
  */
 export class PackedVector {
-  /** @param bytes are not looked at: `vectorOf` says whether they are a vector */
-  constructor(readonly bytes: Buffer) {}
-
   /** Number of elements. */
-  get length(): number {
-    return (this.bytes.length - HEAD) >> 2;
+  readonly length: number;
+  #bytes: Buffer | undefined;
+
+  /**
+   * @param bytes are not looked at: `vectorOf` says whether they are a vector
+   * @param again gives them once more where they were forgotten
+   */
+  constructor(
+    bytes: Buffer,
+    private readonly again: () => Buffer = () => bytes,
+  ) {
+    this.#bytes = bytes;
+    this.length = (bytes.length - HEAD) >> 2;
+  }
+
+  get bytes(): Buffer {
+    this.#bytes ??= this.again();
+    return this.#bytes;
+  }
+
+  /** Lets go of the memory in which it lies, as that is used for others. */
+  forget(): void {
+    this.#bytes = undefined;
   }
 
   /** The text that pgvector prints for it, as every other reader of the table gets it. */

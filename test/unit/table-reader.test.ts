@@ -246,6 +246,24 @@ describe('a copied table', () => {
   const keyIn = (row: string) =>
     Buffer.from(/ 000e00000004636f646500000040([0-9a-f]{128})/.exec(row)![1]!, 'hex').toString();
 
+  it('gives vectors that stay what they are when their memory is used for others', async () => {
+    const rows = Array.from({ length: 100 }, (_, n) => row(n, new Array(1536).fill(n)));
+    const { copy } = await both(['embedding'], rows);
+    const reader = await copiedRows(code, copy);
+    const vectors: { readonly vector: PackedVector; readonly was: Buffer }[] = [];
+    let blocks = 0;
+    for await (const block of reader.blocks(0)) {
+      blocks++;
+      for (const record of block) {
+        const vector = record.get('embedding') as PackedVector;
+        vectors.push({ vector, was: Buffer.from(vector.bytes) });
+      }
+    }
+    expect(blocks).toBeGreaterThan(3);
+    expect(vectors.filter(({ vector, was }) => !vector.bytes.equals(was))).toEqual([]);
+    await reader.close();
+  });
+
   it('without rows has none', async () => {
     const { copy } = await both(['embedding'], []);
     const reader = await copiedRows(code, copy);
