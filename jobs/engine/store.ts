@@ -47,6 +47,8 @@ export async function openStore(
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   const files = filesOf(layout, snapshot);
+  // Each has a file of its own for the order of its rows.
+  let readers = 0;
   return {
     files,
     async reader(mapping, parents, order) {
@@ -54,7 +56,13 @@ export async function openStore(
       const of = files[mapping.entity]!;
       if (fileOrder) return new NamedReader(of, { ...mapping, fileOrder }, parents);
       if (of[0] && isCopied(of[0].name)) {
-        return TableReader.open(of[0], mapping, parents, join(scratch, `${mapping.table}.order`), order);
+        return TableReader.open(
+          of[0],
+          mapping,
+          parents,
+          join(scratch, `${mapping.table}-${readers++}.order`),
+          order,
+        );
       }
       const collection = new JsonCollection(mapping.entity, of);
       return SortedReader.open(collection, mapping, parents, join(scratch, `${mapping.table}.sort`));

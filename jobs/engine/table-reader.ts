@@ -25,6 +25,7 @@ const CUTS = 256;
  */
 export class TableReader implements OrderedReader {
   readonly missingIsNotNull = true;
+  /** With a vector of some kilobytes. */
   readonly weight = 5;
 
   private constructor(
