@@ -27,7 +27,7 @@ export class NamedReader implements OrderedReader {
   readonly missingIsNotNull: boolean;
   readonly count: number;
   /** Opening and parsing a file of tens of kilobytes. */
-  readonly weight = 50;
+  readonly weight = 20;
   readonly #files: readonly CollectionFile[];
   /** What each file is sorted by. */
   readonly #names: readonly string[];
