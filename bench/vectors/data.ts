@@ -4,6 +4,9 @@ import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
+import { COPY_TRAILER, CopyBuffer } from '../../jobs/engine/copy-buffer.ts';
+import { vector } from '../../jobs/engine/pg-types.ts';
+import { copiedHeader } from '../../jobs/sources/copied-table.ts';
 
 export const DIMENSIONS = 1536;
 const CLUSTERS = 300;
@@ -113,17 +116,28 @@ export function writeDocumentStore(file: string, rows: number): Promise<void> {
   });
 }
 
-/** Writes a table of the early database as a snapshot of it is: a line a row, the vector as PostgreSQL's text of it. */
-export function writeDatabaseTable(file: string, rows: number): Promise<void> {
-  return writeArray(file, rows, (at) =>
-    JSON.stringify({
-      id: `00000000-0000-4000-8000-${at.toString(16).padStart(12, '0')}`,
-      content: textOf(at),
-      embedding: `[${Array.from(clusteredVector(at), (each) => Number(each.toPrecision(9))).join()}]`,
-      metadata: { category: 'bench', language: 'ja' },
-      created_at: iso(BEGIN + at * 1000),
-    }),
-  );
+/** Writes a table of the early database as a snapshot of it is, with its vectors in binary form. */
+export async function writeDatabaseTable(file: string, rows: number): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true });
+  const out = createWriteStream(file);
+  out.write(copiedHeader(['embedding']));
+  for (let at = 0; at < rows; at++) {
+    const row = new CopyBuffer(8 * DIMENSIONS);
+    row.int16(2);
+    row.textField(
+      JSON.stringify({
+        id: `00000000-0000-4000-8000-${at.toString(16).padStart(12, '0')}`,
+        content: textOf(at),
+        embedding: 0,
+        metadata: { category: 'bench', language: 'ja' },
+        created_at: iso(BEGIN + at * 1000),
+      }),
+    );
+    vector.write(row, Float32Array.from(clusteredVector(at)));
+    if (!out.write(row.from(0))) await once(out, 'drain');
+  }
+  out.end(COPY_TRAILER);
+  await once(out, 'close');
 }
 
 async function writeArray(file: string, rows: number, element: (at: number) => string): Promise<void> {

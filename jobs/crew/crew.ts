@@ -58,6 +58,17 @@ export class Crew implements LoadCrew {
     private readonly waits: (until: Date) => void,
   ) {}
 
+  /** Starts the threads while something else is done that they will follow. */
+  prepare(): void {
+    if (this.threads < 2) return;
+    this.#file ??= makeThreadFile();
+    // What goes wrong is said when there is work for them.
+    const all = ({ path }: { readonly path: string }) => {
+      for (let at = 0; at < this.threads; at++) this.#members[at] ??= begin(path, this.site);
+    };
+    this.#file.then(all, () => {});
+  }
+
   async load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void> {
     await this.#all(
       tasks.map((task): LoadTask => ({ ...task, table })),
@@ -71,6 +82,7 @@ export class Crew implements LoadCrew {
 
   /** Ends the threads. */
   async end(): Promise<void> {
+    await this.#file?.catch(() => undefined);
     for (const { worker } of this.#members) worker.postMessage('end' satisfies Order);
     await Promise.all(this.#members.map(({ ended }) => ended));
     this.#members = [];

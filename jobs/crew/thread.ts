@@ -5,7 +5,8 @@ import { compareLoaded } from '../engine/compare.ts';
 import type { TableMapping } from '../engine/mapping.ts';
 import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
-import { type Known, loadPart } from '../engine/part.ts';
+import { loadPart } from '../engine/part.ts';
+
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { OrderedReader } from '../sources/source.ts';
@@ -38,7 +39,7 @@ let open:
   | { readonly mapping: TableMapping; readonly reader: OrderedReader; readonly parents: Parents }
   | undefined;
 
-async function openTable(table: string, known: Known) {
+async function openTable({ table, known }: LoadTask | CompareTask) {
   if (open?.mapping.table !== table) {
     await open?.reader.close();
     const { store } = await ready!;
@@ -58,16 +59,10 @@ function paceAmong(members: number, window: Window | undefined): Pace {
   return pace;
 }
 
-async function load({
-  table,
-  part,
-  done,
-  known,
-  members,
-  ...how
-}: LoadTask & { members: number }): Promise<void> {
+async function load(task: LoadTask & { members: number }): Promise<void> {
+  const { part, done, members, ...how } = task;
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table, known);
+  const { mapping, reader, parents } = await openTable(task);
   await loadPart(client, mapping, reader, parents, part, done, {
     ...how,
     dryRun: false,
@@ -79,9 +74,9 @@ async function load({
 }
 
 async function compare(task: CompareTask & { members: number }): Promise<void> {
-  const { table, range, known, runId, view, listed, members } = task;
+  const { range, runId, view, listed, members } = task;
   const { client } = await ready!;
-  const { mapping, reader, parents } = await openTable(table, known);
+  const { mapping, reader, parents } = await openTable(task);
   await client.query('begin isolation level repeatable read read only');
   await client.query(`set transaction snapshot '${view}'`);
   // A comparison holds a snapshot of the database: it does not wait for a window to open again.

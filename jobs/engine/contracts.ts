@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue, withoutMembers } from '../sources/json-value.ts';
+import { PackedVector } from '../sources/packed-vector.ts';
 import { CellKind, type Raw } from '../sources/source.ts';
 import { textReader, withJsonLane, writeBoolean, writeZulu } from './json-lane.ts';
 import { encodeJsonb, JsonbUnstorable, replaceNonFinite } from './jsonb.ts';
@@ -87,6 +88,7 @@ export function describe(raw: Raw): string {
   if (typeof raw === 'string') return JSON.stringify(raw.slice(0, 60));
   if (Array.isArray(raw)) return 'an array';
   if (raw instanceof JsonObject) return 'an object';
+  if (raw instanceof PackedVector) return 'a vector';
   return String(raw);
 }
 

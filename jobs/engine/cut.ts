@@ -16,8 +16,8 @@ export interface CutPart extends Part {
 const MOST_PARENTS = 100_000;
 
 /**
- * Cuts a table into parts of about one size, where its reader says that it may be cut. Only rows that take the short way
- * are worth another thread.
+ * Cuts a table into parts of about one size, where its reader says that it may be cut. Rows that have columns are worth
+ * another thread if they take the short way.
  */
 export function cut(
   mapping: TableMapping,
@@ -26,11 +26,12 @@ export function cut(
   { threads, partRows } = { threads: 1, partRows: 1 },
 ): readonly CutPart[] {
   const whole: CutPart = { n: 0, from: 0, to: reader.count };
-  const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, Math.floor(reader.count / partRows));
-  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts || !reader.columns) return [whole];
+  const most = Math.floor((reader.count * (reader.weight ?? 1)) / partRows);
+  const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, most);
+  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts) return [whole];
   if (parents.count > MOST_PARENTS) return [whole];
   const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
-  if (converter.lanes(reader.columns) === undefined) return [whole];
+  if (reader.columns && converter.lanes(reader.columns) === undefined) return [whole];
   const size = reader.count / wanted;
   const parts: CutPart[] = [];
   let begin: Cut = { at: 0, key: [] };

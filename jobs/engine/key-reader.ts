@@ -8,12 +8,14 @@ import { Reject } from './reject.ts';
 import { RowConverter } from './row-converter.ts';
 
 /** Says by which bytes a record is sorted; empty where no key can be made of it. */
-export type ReadKey = (record: PlacedRecord) => Buffer;
+export type ReadKey = (record: Peeked) => Buffer;
+
+type Peeked = SourceRecord & Pick<PlacedRecord, 'peek'>;
 
 const NO_KEY = Buffer.alloc(0);
 
 /** Appends the columns of a record's key, as a row. False: none can be made of it, and `out` is as it was. */
-export type WriteKey = (record: PlacedRecord, out: CopyBuffer) => boolean;
+export type WriteKey = (record: Peeked, out: CopyBuffer) => boolean;
 
 /**
  * Writes the key alone, from fields that are looked at without the rest of the record: what is wrong elsewhere in it does
@@ -21,7 +23,7 @@ export type WriteKey = (record: PlacedRecord, out: CopyBuffer) => boolean;
  */
 export function keyWriter(mapping: TableMapping, parents: Parents): WriteKey {
   const fields = keyFields(mapping);
-  let record: PlacedRecord;
+  let record: Peeked;
   const look = (name: string): Raw => (record.peek ? record.peek(name) : record.get(name));
   const scope: RowScope = {
     leftOut: new LeftOutMembers(mapping.leftOut),

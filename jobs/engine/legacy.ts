@@ -1,5 +1,6 @@
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject, type JsonValue, jsonPath } from '../sources/json-value.ts';
+import { PackedVector } from '../sources/packed-vector.ts';
 import type { Raw } from '../sources/source.ts';
 import type { LegacyRow, Note } from './mapping.ts';
 
@@ -105,6 +106,6 @@ export function legacyLocal(row: LegacyRow, column: string, offsetMinutes: numbe
 
 /** Raw values that JSON has, too: all that a contract of a JSON store gives back. */
 export function asJsonValue(raw: Raw): JsonValue | undefined {
-  if (Buffer.isBuffer(raw)) return raw.toString('utf8');
+  if (Buffer.isBuffer(raw) || raw instanceof PackedVector) return raw.toString();
   return typeof raw === 'bigint' || typeof raw === 'number' ? new JsonNumber(String(raw)) : raw;
 }

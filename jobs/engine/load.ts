@@ -47,6 +47,8 @@ export interface LoadOptions {
 export interface LoadCrew {
   readonly threads: number;
   readonly partRows: number;
+  /** Says that there will be work. */
+  prepare(): void;
   load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void>;
 }
 
@@ -189,6 +191,7 @@ async function loadTable(
   options: LoadOptions,
 ): Promise<void> {
   const { table } = mapping;
+  if (!options.dryRun && store.isLarge?.(mapping)) options.crew?.prepare();
   const reader = await store.reader(mapping, parents);
   try {
     counts.source = reader.count;

@@ -21,6 +21,8 @@ export interface RowScope {
   /** Another field of the same record. */
   raw(field: string): Raw;
   note(rule: string, path: string, was: string): void;
+  /** The last of the texts that the record's key begins with, where it is known already. */
+  sorted?(): string | undefined;
   /** The key of the row that `name` names among `parents`; undefined when no such row is stored. */
   parent(parents: string, name: string): unknown;
 }
@@ -108,8 +110,11 @@ export interface TableMapping {
    * what all rows have in common. It is of ASCII characters. Sorted by it, no keys need to be sorted on disk.
    */
   readonly fileOrder?: (file: string) => string;
-  /** What may be done for records on other threads before they are converted; only with `fileOrder`. */
-  readonly ahead?: (records: readonly SourceRecord[]) => Promise<void>;
+  /**
+   * The texts that the key of a record begins with, by that part of its file's name; absent: the table is loaded and
+   * compared as a whole.
+   */
+  readonly fileKey?: (name: string) => readonly string[];
   /**
    * Source fields that are left out on purpose, with the reason. Never written anywhere, quarantine included; credentials
    * are left out without being named here (X10).
@@ -279,10 +284,15 @@ export interface CollectionLayout {
   readonly partsOr?: string;
 }
 
-/** Tables of a living PostgreSQL database; each becomes a file `<name>/<table>.json` of the snapshot. */
+/**
+ * Tables of a living PostgreSQL database; each becomes a file `<name>/<table>.json` of the snapshot, or one of binary form
+ * (`<name>/<table>.copy`) where it has packed vectors.
+ */
 export interface LegacyDatabase {
   /** The user names it with `--source NAME=URL`. */
   readonly name: string;
   /** Tables in schema `public`, each with the columns that put its rows into a lasting order. */
   readonly tables: Readonly<Record<string, readonly string[]>>;
+  /** By table, columns that only the contract `vector` reads: those of pgvector's type are copied as they are sent. */
+  readonly vectors?: Readonly<Record<string, readonly string[]>>;
 }

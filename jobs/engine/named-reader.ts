@@ -1,16 +1,19 @@
+import { setImmediate } from 'node:timers/promises';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonDocument } from '../sources/json-records.ts';
 import { JsonObject } from '../sources/json-value.ts';
 import type { LeftOut } from '../sources/left-out.ts';
 import { readSmall } from '../sources/small-file.ts';
-import type { OrderedReader, Place, Raw, SourceRecord } from '../sources/source.ts';
+import type { Cut, OrderedReader, Place, Raw, SourceRecord } from '../sources/source.ts';
 import { wholeKeyReader } from './key-reader.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Parents } from './parents.ts';
 
-/** Records that are prepared while those before them are converted. */
-const BLOCK = 32;
+/** Records that are read at a stretch, before sockets get their turn. */
+const BLOCK = 16;
+/** The collection may be cut into about so many pieces. */
+const CUTS = 256;
 
 type NamedMapping = TableMapping & Required<Pick<TableMapping, 'fileOrder'>>;
 
@@ -23,6 +26,8 @@ export class NamedReader implements OrderedReader {
   readonly entity: string;
   readonly missingIsNotNull: boolean;
   readonly count: number;
+  /** Opening and parsing a file of tens of kilobytes. */
+  readonly weight = 20;
   readonly #files: readonly CollectionFile[];
   /** What each file is sorted by. */
   readonly #names: readonly string[];
@@ -48,16 +53,29 @@ export class NamedReader implements OrderedReader {
     // What comes from one name is put into order as a whole, wherever in it the pass begins.
     let at = this.#beginOf(from);
     let skipped = from - at;
-    let next = this.#block(at);
     while (at < this.count) {
-      const block = await next;
+      const block = await this.#block(at);
       at += block.length;
-      next = this.#block(at);
-      next.catch(() => {});
       yield skipped > 0 ? block.slice(skipped) : block;
       skipped = 0;
+      // A batch of rows would else hold all that they were made of.
       for (const record of block) if (record instanceof FileRecord) record.forget();
+      await setImmediate();
     }
+  }
+
+  /** Between two names. */
+  cuts(): readonly Cut[] {
+    const { fileKey, watch } = this.mapping;
+    // What a rule that looks back saw is of one part.
+    if (!fileKey || watch) return [];
+    const cuts: Cut[] = [];
+    const step = Math.ceil(this.count / CUTS);
+    for (let at = step; at < this.count; at += step) {
+      while (at < this.count && this.#isSameName(at)) at++;
+      if (at < this.count) cuts.push({ at, key: fileKey(this.#names[at]!) });
+    }
+    return cuts;
   }
 
   async close(): Promise<void> {
@@ -82,7 +100,6 @@ export class NamedReader implements OrderedReader {
       if (isNew) groups.push(records.length);
       records.push(await this.#record(at));
     }
-    await this.mapping.ahead?.(records);
     if (groups.length === records.length) return records;
     return groups.flatMap((start, i) => this.#sorted(records.slice(start, groups[i + 1])));
   }
@@ -104,7 +121,7 @@ export class NamedReader implements OrderedReader {
 
 /**
  * The record in a small file that nothing is wrong with. It is read at once, for promises cost more than the bytes, and
- * again where somebody asks for it when it has been forgotten: a batch of rows would else hold all that they were made of.
+ * again where somebody asks for it when it has been forgotten.
  */
 class FileRecord implements SourceRecord {
   readonly defect = undefined;

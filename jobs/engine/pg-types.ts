@@ -1,6 +1,7 @@
 import { endianness } from 'node:os';
 import { parseJson } from '../sources/json-parse.ts';
 import type { JsonValue } from '../sources/json-value.ts';
+import { PackedVector } from '../sources/packed-vector.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import { sameJson } from './jsonb.ts';
 import { uuidText } from './uuid.ts';
@@ -141,9 +142,13 @@ function shortest(value: number): string {
  * pgvector's `vector`: single-precision elements, as many as the value has. Binary: int16 number of elements, int16 0,
  * then each as float4. Source: `vector_send` of pgvector.
  */
-export const vector: PgType<Float32Array> = {
+export const vector: PgType<Float32Array | PackedVector> = {
   sql: 'vector',
   write(out, value) {
+    if (value instanceof PackedVector) {
+      out.field(value.bytes);
+      return;
+    }
     const size = 4 + 4 * value.length;
     out.int32(size);
     out.int16(value.length);

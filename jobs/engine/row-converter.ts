@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonNumber, JsonObject, type JsonValue } from '../sources/json-value.ts';
 import { type LeftOut, LeftOutMembers } from '../sources/left-out.ts';
+import { PackedVector } from '../sources/packed-vector.ts';
 import { CellKind, type Cells, type Raw, type SourceRecord } from '../sources/source.ts';
 import { CREDENTIAL_RULE, checkedText, storableJson } from './contracts.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
@@ -60,6 +61,7 @@ export class RowConverter {
     this.#scope = {
       leftOut: this.leftOut,
       raw: (name) => this.#record.get(name),
+      sorted: () => this.#record.sorted,
       note: (rule, path, was) => this.notes.push({ rule, path, was }),
       parent: (entity, legacyId) => parents.find(entity, legacyId),
     };
@@ -195,6 +197,7 @@ export class RowConverter {
 /** A raw value as JSON, for `extra`. */
 function asJson(raw: Exclude<Raw, undefined>, field: string): JsonValue {
   if (typeof raw === 'bigint' || typeof raw === 'number') return new JsonNumber(String(raw));
+  if (raw instanceof PackedVector) return raw.toString();
   if (!Buffer.isBuffer(raw)) return raw;
   if (!isUtf8(raw)) throw new Reject('INVALID_UTF8', field, 'bytes that are not UTF-8');
   return checkedText(raw, field).toString();

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isCopied } from '../sources/copied-table.ts';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
 import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
@@ -9,11 +10,17 @@ import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
 import { NamedReader } from './named-reader.ts';
 import type { Parents } from './parents.ts';
 import { SortedReader } from './sorted-reader.ts';
+import { TableReader } from './table-reader.ts';
+
+/** Bytes of a copied table. */
+const LARGE = 64 << 20;
 
 /** A snapshot, open for reading. */
 export interface OpenStore {
   /** The records of one mapping in key order. @param known what a reader of them on another thread knows */
   reader(mapping: TableMapping, parents: Parents, known?: unknown): Promise<OrderedReader>;
+  /** Whether there will be work for threads once the order of its records is known. */
+  isLarge?(mapping: TableMapping): boolean;
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
@@ -40,19 +47,25 @@ export async function openStore(
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   const files = filesOf(layout, snapshot);
+  // Each has a file of its own for the order of its rows.
+  let readers = 0;
   return {
     files,
     async reader(mapping, parents, known) {
       const { fileOrder } = mapping;
-      if (fileOrder) return new NamedReader(files[mapping.entity]!, { ...mapping, fileOrder }, parents);
-      const collection = new JsonCollection(mapping.entity, files[mapping.entity]!);
-      return SortedReader.open(
-        collection,
-        mapping,
-        parents,
-        join(scratch, `${mapping.table}.sort`),
-        known as KnownOrder | undefined,
-      );
+      const of = files[mapping.entity]!;
+      if (fileOrder) return new NamedReader(of, { ...mapping, fileOrder }, parents);
+      if (of[0] && isCopied(of[0].name)) {
+        const order = join(scratch, `${mapping.table}-${readers++}.order`);
+        return TableReader.open(of[0], mapping, parents, order, known as string | undefined);
+      }
+      const collection = new JsonCollection(mapping.entity, of);
+      const file = join(scratch, `${mapping.table}.sort`);
+      return SortedReader.open(collection, mapping, parents, file, known as KnownOrder | undefined);
+    },
+    isLarge({ entity }) {
+      const [file] = files[entity]!;
+      return file !== undefined && isCopied(file.name) && file.size >= LARGE;
     },
     close: () => rm(scratch, { recursive: true, force: true }),
   };

@@ -1,6 +1,7 @@
-import { inflate, inflateSync, type ZlibOptions } from 'node:zlib';
+import { inflateSync, type ZlibOptions } from 'node:zlib';
 import { parseJson } from '../sources/json-parse.ts';
 import { JsonNumber, JsonObject } from '../sources/json-value.ts';
+import { PackedVector } from '../sources/packed-vector.ts';
 import type { Raw } from '../sources/source.ts';
 import { floatArrayOf } from './float-array.ts';
 import { Reject } from './reject.ts';
@@ -12,61 +13,61 @@ const MAX_INFLATED = 64 * MAX_DIMENSIONS;
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** Elements of single precision; those of a packed vector are sent as they came. */
+export type Vector = Float32Array | PackedVector;
+
 /** All columns that read a record's vector ask for it one after the other. */
-let last: { readonly raw: Raw; readonly vector: Float32Array } | undefined;
+let last: { readonly raw: Raw; readonly vector: Vector } | undefined;
 
 /**
- * A vector in any of the forms that legacy stores have: a JSON array of numbers, the text of one, or an object
- * `{_compressed | compressed: true, data}` whose data is base64 of the zlib-deflated text. Elements are rounded from
- * double to single precision.
+ * A vector in any of the forms that legacy stores have: a JSON array of numbers, the text of one, an object
+ * `{_compressed | compressed: true, data}` whose data is base64 of the zlib-deflated text, or as pgvector sends it. Elements
+ * are rounded from double to single precision.
  *
  * @throws Reject BAD_VECTOR for another or a damaged form, for no elements or more than 16,000; NON_FINITE for an element
  *   that is null, NaN or infinite; OUT_OF_RANGE for one that is infinite only in single precision
  */
-export function vectorOf(raw: Exclude<Raw, null | undefined>, field: string): Float32Array {
+export function vectorOf(raw: Exclude<Raw, null | undefined>, field: string): Vector {
   if (last?.raw === raw) return last.vector;
-  const vector = elementsOf(raw, field);
+  const vector = raw instanceof PackedVector ? sound(raw, field) : elementsOf(raw, field);
   last = { raw, vector };
   return vector;
 }
 
-/** Vectors that `unpackAhead` has read, by the object that they were packed in. */
-const unpacked = new WeakMap<JsonObject, Float32Array>();
-
-/**
- * Unpacks the compressed vectors among these values on the threads of zlib, so that `vectorOf` finds them ready. What is
- * damaged or unusual is left to `vectorOf`, which says what is wrong with it.
- */
-export async function unpackAhead(values: Iterable<Raw>): Promise<void> {
-  const all: Promise<void>[] = [];
-  for (const raw of values) {
-    const deflated = raw instanceof JsonObject && !unpacked.has(raw) ? plainlyPacked(raw) : undefined;
-    if (deflated === undefined) continue;
-    all.push(
-      new Promise((resolve) => {
-        inflate(deflated, INFLATE, (error, result) => {
-          const text = error ? undefined : whole(result as unknown as Inflated, deflated);
-          const vector = text && floatArrayOf(text, MAX_DIMENSIONS);
-          if (vector) unpacked.set(raw as JsonObject, vector);
-          resolve();
-        });
-      }),
-    );
-  }
-  await Promise.all(all);
-}
-
 function elementsOf(raw: Raw, field: string): Float32Array {
   if (Array.isArray(raw)) return checked(raw, field);
-  if (raw instanceof JsonObject) {
-    const ready = unpacked.get(raw);
-    if (ready) return ready;
-  } else if (typeof raw !== 'string') {
+  if (typeof raw !== 'string' && !(raw instanceof JsonObject)) {
     throw new Reject('BAD_VECTOR', field, 'neither an array nor a text or a compressed one');
   }
   const text = typeof raw === 'string' ? Buffer.from(raw) : inflated(raw, field);
   return floatArrayOf(text, MAX_DIMENSIONS) ?? checked(parsed(text, field), field);
 }
+
+/** The packed vector itself, once it was looked at. */
+function sound(packed: PackedVector, field: string): PackedVector {
+  const { bytes, length } = packed;
+  const isWhole =
+    length >= 0 &&
+    bytes.length === 4 + 4 * length &&
+    bytes.readInt16BE(0) === length &&
+    bytes.readInt16BE(2) === 0;
+  if (!isWhole) throw new Reject('BAD_VECTOR', field, 'not as pgvector sends it');
+  if (length === 0) throw new Reject('BAD_VECTOR', field, 'no elements');
+  if (length > MAX_DIMENSIONS) throw new Reject('BAD_VECTOR', field, `${length} elements`);
+  aligned.set(bytes);
+  for (let i = 1; i <= length; i++) {
+    if ((words[i]! & EXPONENT) !== EXPONENT) continue;
+    throw new Reject('NON_FINITE', `${field}[${i - 1}]`, String(bytes.readFloatBE(4 * i)));
+  }
+  return packed;
+}
+
+/** Words are looked at several times as fast where they are aligned. */
+const words = new Int32Array(1 + MAX_DIMENSIONS);
+const aligned = new Uint8Array(words.buffer);
+
+/** An exponent of ones, which NaN and the infinities have, in big-endian order as this machine sees it. */
+const EXPONENT = new Int32Array(Uint8Array.of(0x7f, 0x80, 0, 0).buffer)[0]!;
 
 /** The slow way, which knows what is wrong. */
 function checked(list: readonly unknown[], field: string): Float32Array {

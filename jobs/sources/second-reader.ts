@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
+import { type CopiedRow, copiedRows } from './copied-row.ts';
+import { CopiedTable, isCopied } from './copied-table.ts';
 import type { CollectionFile } from './json-collection.ts';
 import { isReadWhole } from './json-layout.ts';
 import { parseJsonFile, parseRecord, streamJson } from './json-stream.ts';
 import { JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
+import { PackedVector } from './packed-vector.ts';
 import { parseLoosely } from './parse-loosely.ts';
+import { rowsOnceMore } from './second-table-reader.ts';
 
 /** What JavaScript's own parser can take as one text. */
 const MAX_BYTES = 256 << 20;
@@ -24,7 +28,9 @@ export async function readTwice(
   for (const file of files) {
     if (file.size > MAX_BYTES || file.records === 'file') continue;
     read++;
-    const found = await compareFile(file, parsed(await readFile(file.path, 'utf8')));
+    const found = isCopied(file.name)
+      ? await compareRows(file)
+      : await compareFile(file, parsed(await readFile(file.path, 'utf8')));
     if (typeof found !== 'number') return { ok: false, ...found };
     documents += found;
   }
@@ -89,6 +95,45 @@ async function compareMembers(path: string, name: string, theirs: unknown) {
   if (difference) return difference;
   const n = differences.size;
   return n === members.size ? n : { ours: `${name}: ${n}`, theirs: `${name}: ${members.size}` };
+}
+
+async function compareRows({
+  path,
+  name,
+}: CollectionFile): Promise<number | { ours: string; theirs: string }> {
+  const table = new CopiedTable(path);
+  try {
+    const others = rowsOnceMore(path);
+    let n = 0;
+    for await (const row of copiedRows(table, name)) {
+      const next = others.next();
+      if (next.done) return { ours: `${name}: more than ${n}`, theirs: `${name}: ${n}` };
+      const difference = differenceOfRows(row, next.value, row.locator);
+      if (difference) return difference;
+      n++;
+    }
+    return others.next().done ? n : { ours: `${name}: ${n}`, theirs: `${name}: more than ${n}` };
+  } finally {
+    table.close();
+  }
+}
+
+function differenceOfRows(ours: CopiedRow, theirs: ReadonlyMap<string, unknown>, locator: string) {
+  const names = [...ours.fields()].sort().join();
+  const others = [...theirs.keys()].sort().join();
+  if (names !== others) return { ours: `${locator} ${names}`, theirs: `${locator} ${others}` };
+  for (const [name, other] of theirs) {
+    const own = ours.own(name);
+    const path = `${locator}.${name}`;
+    if (own instanceof PackedVector && Buffer.isBuffer(other)) {
+      if (!own.bytes.equals(other))
+        return { ours: `${path} ${own}`, theirs: `${path} ${other.toString('hex')}` };
+    } else {
+      const difference = differenceOf(own as JsonValue, other, path);
+      if (difference) return difference;
+    }
+  }
+  return undefined;
 }
 
 /** The first place where our value and that of JSON.parse differ. */

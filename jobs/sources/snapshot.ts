@@ -1,21 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, writeFileSync } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { createHash, hash } from 'node:crypto';
+import { createReadStream, createWriteStream, statSync, writeFileSync } from 'node:fs';
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import { z } from 'zod';
 import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
@@ -71,6 +60,9 @@ export interface Snapshot {
 /** Legacy applications rewrite whole files in place, so a copy counts only if the file did not change meanwhile. */
 const ATTEMPTS = 5;
 const PAUSE_MS = 300;
+
+/** Files that are hashed before somebody else gets a turn. */
+const FILES_AT_ONCE = 256;
 
 /** Name of the database into which a store's files were folded, beside the folder of the files. */
 const FOLDED = 'folded.db';
@@ -202,8 +194,9 @@ export async function currentSnapshot(
   if (manifest.folded !== undefined) hashes.set(FOLDED, manifest.folded);
   const paths = [...hashes.keys()];
   const sealed = trust === 'seal' ? await unchangedSince(place, paths) : new Set();
-  for (const [path, sha256] of hashes) {
+  for (const [n, [path, sha256]] of [...hashes].entries()) {
     if (!sealed.has(path) && (await hashOf(join(place, path))) !== sha256) throw changed(join(place, path));
+    if (n % FILES_AT_ONCE === 0) await setImmediate();
   }
   if (sealed.size < paths.length) await seal(place, paths);
   return openAt(place, manifest, layout);
@@ -227,11 +220,10 @@ export async function changedSince(
   const copied = layout.kind === 'json' && layout.database ? `${layout.database.name}/` : undefined;
   const known = new Map(manifest.files.map((file) => [file.path, file]));
   const changed = store.files.filter((path) => !known.has(path));
-  for (const [path, { size, sha256 }] of known) {
+  for (const [path, file] of known) {
     // What was copied from a database is no file of the store.
     if (copied !== undefined && path.startsWith(copied)) continue;
-    const file = join(store.root, path);
-    if ((await sizeOf(file)) !== size || (await hashOf(file)) !== sha256) changed.push(path);
+    if (!(await isAsIn(file, join(store.root, path)))) changed.push(path);
   }
   return changed;
 }
@@ -273,7 +265,7 @@ async function stableCopy(
     }
     for (const copy of files) {
       const source = join(store.root, copy.path);
-      if ((await sizeOf(source)) !== copy.size || (await hashOf(source)) !== copy.sha256) changed = source;
+      if (!(await isAsIn(copy, source))) changed = source;
     }
     const after = await locate();
     if (after.files.join('\0') !== store.files.join('\0')) changed = store.root;
@@ -291,25 +283,35 @@ async function hashesOf(root: string, paths: readonly string[]): Promise<HashedF
   const found: HashedFile[] = [];
   for (const path of paths) {
     const file = join(root, path);
-    found.push({ path, size: await sizeOf(file), sha256: await hashOf(file) });
+    found.push({ path, size: sizeOf(file), sha256: await hashOf(file) });
   }
   return found;
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? -1;
+/** Whether a file has the content that a manifest says. */
+async function isAsIn({ size, sha256 }: HashedFile, path: string): Promise<boolean> {
+  return sizeOf(path) === size && (await hashOf(path)) === sha256;
+}
+
+/** Without a promise: there may be a hundred thousand files. */
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return -1;
+  }
 }
 
 async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
   try {
     const bytes = readSmall(path);
-    if (bytes) return hash.update(bytes).digest('hex');
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    if (bytes) return hash('sha256', bytes, 'hex');
+    const sum = createHash('sha256');
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), sum);
+    return sum.digest('hex');
   } catch {
     return 'unreadable';
   }
-  return hash.digest('hex');
 }
 
 /** @returns undefined when the file is no longer there */

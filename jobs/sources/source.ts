@@ -1,11 +1,13 @@
 import type { JsonValue } from './json-value.ts';
 import type { LeftOut } from './left-out.ts';
+import type { PackedVector } from './packed-vector.ts';
 
 /**
  * A value as the legacy store holds it, before any contract: undefined is a missing field, null a stored null. SQLite
- * gives text as bytes (Buffer), integers as bigint and reals as number; JSON gives strings, and numbers as their text.
+ * gives text as bytes (Buffer), integers as bigint and reals as number; JSON gives strings, and numbers as their text; a
+ * living database gives vectors as it sends them.
  */
-export type Raw = undefined | number | bigint | Buffer | JsonValue;
+export type Raw = undefined | number | bigint | Buffer | PackedVector | JsonValue;
 
 /** One record of an entity. */
 export interface SourceRecord {
@@ -18,6 +20,8 @@ export interface SourceRecord {
   fields(): Iterable<string>;
   /** Why it cannot be converted at all, if so: a reason code and its place. */
   defect?: { readonly code: string; readonly field: string; readonly detail: string } | undefined;
+  /** The last of the texts that its key begins with, where it took a pass over all records to find that out. */
+  readonly sorted?: string | undefined;
   /** The record as JSON text, without what is left out. */
   payload(leftOut: LeftOut): string;
 }
@@ -46,6 +50,8 @@ export interface OrderedReader extends EntityReader {
   cuts?(): readonly Cut[];
   /** What it took a first pass to find out: a reader of the same records on another thread is spared it. */
   readonly known?: unknown;
+  /** As long as so many rows of a few plain columns a row takes, where that is more than one. */
+  readonly weight?: number;
   /** A row of `cells` by its `rowid`, and its locator. */
   find?(rowid: number): SourceRecord;
   locator?(rowid: number): string;

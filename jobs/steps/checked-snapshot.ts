@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { CutoverError } from '../errors.ts';
+import { checkCopiedTable } from '../sources/copied-row.ts';
+import { isCopied } from '../sources/copied-table.ts';
 import { filesBelow } from '../sources/files-below.ts';
 import { collectionFiles, isReadWhole, shapeOf } from '../sources/json-layout.ts';
 import { checkJsonFile, type JsonShape } from '../sources/json-stream.ts';
@@ -90,7 +92,7 @@ async function readWhole(
   for (const [file, shape] of shapes) {
     const path = join(snapshot.folder, file);
     try {
-      await checkJsonFile(path, shape);
+      await (isCopied(file) ? checkCopiedTable(path) : checkJsonFile(path, shape));
     } catch (error) {
       throw asIfIn(error, path, join(root, file));
     }

@@ -86,6 +86,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
         let rows = 0;
         try {
           for (const mapping of system.tables) {
+            if (store.isLarge?.(mapping)) crew.prepare();
             const reader = await store.reader(mapping, parents);
             try {
               const compared = await compareInParts(

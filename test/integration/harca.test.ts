@@ -1,11 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { roleName, urlFor, withConnection } from '../../jobs/database.ts';
 import type { Hazard, SampleManifest } from '../../jobs/sample/index.ts';
 import { Secrets } from '../../jobs/secrets.ts';
-import { asAdmin, cutover, dropSystems, LEGACY, run, scratch, systemNamed } from './harness.ts';
+import {
+  asAdmin,
+  cutover,
+  dropSystems,
+  dump,
+  emptyTarget,
+  LEGACY,
+  run,
+  scratch,
+  systemNamed,
+} from './harness.ts';
 
 const platform = inject('platform');
 const query = <R extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
@@ -388,6 +399,34 @@ describe('harca', () => {
       expect(await query('select distinct legacy_path from vector_embeddings_code')).toEqual([
         { legacy_path: 'harca-db/code_vectors.json' },
       ]);
+      const copies = await readdir(join(home, 'snapshots/harca'), { recursive: true });
+      expect(copies.filter((path) => path.endsWith('.copy')).map((path) => basename(path))).toEqual([
+        'code_vectors.copy',
+        'embeddings.copy',
+      ]);
+    });
+
+    it('is loaded and compared in parts as it is as a whole', async () => {
+      const system = systemNamed('harca');
+      const whole = await dump(platform, system);
+      await emptyTarget(platform, system);
+      const { error, tables } = await run(platform, home, {
+        system: 'harca',
+        steps: ['load', 'verify'],
+        budget: quarantined.harca!,
+        threads: 2,
+        partRows: 1,
+      });
+      expect(error).toBeUndefined();
+      expect(await dump(platform, system)).toEqual(whole);
+      for (const table of ['vector_embeddings_code', 'vector_embeddings_cache']) {
+        const [parts] = await query<{ n: number }>(
+          'select count(*)::int as n from migration.part where table_name = $1',
+          [table],
+        );
+        expect(parts!.n).toBeGreaterThan(1);
+      }
+      expect(tables['public.vector_embeddings_code']).toMatchObject({ read: 6, inserted: 5, merged: 1 });
     });
   });
 

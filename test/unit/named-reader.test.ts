@@ -120,4 +120,32 @@ describe('entries in the order of their names', () => {
     expect(reader.count).toBe(files.length);
     for (let from = 0; from <= all.length; from++) expect(await locators(from)).toEqual(all.slice(from));
   });
+
+  it('are the same in parts, which no name reaches over', async () => {
+    const keyed = namedReader();
+    const cuts = keyed.cuts();
+    expect(cuts.length).toBeGreaterThan(100);
+    const locators = async (from: number, to: number) => {
+      const all: string[] = [];
+      for await (const batch of batches(mapping, keyed, new Parents(), { rows: 10, first: from, from, to }))
+        for (let i = 0; i < batch.starts.length; i++) all.push(batch.locator(i));
+      return all;
+    };
+    const bounds = [0, ...cuts.map(({ at }) => at), keyed.count];
+    const inParts: string[] = [];
+    for (const [i, from] of bounds.slice(0, -1).entries()) {
+      const part = await locators(from, bounds[i + 1]!);
+      for (const locator of part) {
+        const name = named.fileOrder(locator);
+        if (i > 0) expect(name >= cuts[i - 1]!.key[1]!).toBe(true);
+        if (i < cuts.length) expect(name < cuts[i]!.key[1]!).toBe(true);
+      }
+      inParts.push(...part);
+    }
+    expect(inParts).toEqual(await locators(0, keyed.count));
+    const { fileKey, ...whole } = named;
+    expect(fileKey).toBeDefined();
+    expect(new NamedReader(files, whole, new Parents()).cuts()).toEqual([]);
+    expect(new NamedReader(files, { ...named, watch: () => () => {} }, new Parents()).cuts()).toEqual([]);
+  });
 });

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import {
   bigint,
   derived,
@@ -14,7 +14,7 @@ import type { DuplicateVerdict, Field, KeyedRow, RowScope, TableMapping } from '
 import * as pg from '../../engine/pg-types.ts';
 import { Reject } from '../../engine/reject.ts';
 import { keyOf } from '../../engine/uuid.ts';
-import { unpackAhead, vectorOf } from '../../engine/vector.ts';
+import { type Vector, vectorOf } from '../../engine/vector.ts';
 import { JsonNumber, JsonObject } from '../../sources/json-value.ts';
 import type { Raw } from '../../sources/source.ts';
 import { ANYWHERE, absent, epochMillis, instant, nameOf } from './fields.ts';
@@ -53,7 +53,7 @@ function embeddings(of: Store): TableMapping {
     duplicates,
     ...(fileOrder && {
       fileOrder,
-      ahead: (records) => unpackAhead(records.map((record) => record.get(embedding))),
+      fileKey: (name: string) => [store, name],
     }),
     fields: [
       derived('legacy_key', pg.text, key),
@@ -83,13 +83,13 @@ function embeddings(of: Store): TableMapping {
 }
 
 /** The vector of a record, if it has one. */
-function stored(scope: RowScope, field: string): Float32Array | undefined {
+function stored(scope: RowScope, field: string): Vector | undefined {
   const raw = scope.raw(field);
   return raw === undefined || raw === null ? undefined : vectorOf(raw, field);
 }
 
 /** A trigger made the twin from the vector: where they differ, nobody knows which is right. */
-function checkTwin(own: Float32Array | undefined, twin: Float32Array, field: string): void {
+function checkTwin(own: Vector | undefined, twin: Vector, field: string): void {
   if (!bytesOf(own).equals(bytesOf(twin)))
     throw new Reject('VECTORS_DIFFER', field, 'embedding says something else');
 }
@@ -128,33 +128,35 @@ function chunkKey(scope: RowScope): string {
 }
 
 /** V16: rows that say the same have the same key, whatever their ids. */
-const contentKey =
-  (embedding: string) =>
-  (scope: RowScope): string => {
+function contentKey(embedding: string): (scope: RowScope) => string {
+  const hashed = new CopyBuffer();
+  return (scope) => {
+    const known = scope.sorted?.();
+    if (known !== undefined) return known;
+    hashed.truncate(0);
+    hashed.raw(Buffer.from(`${JSON.stringify(given(scope, 'content'))}\n`));
     const metadata = scope.raw('metadata');
-    // As the source has it: rows that differ in what is left out are two.
-    const silent: RowScope = { ...scope, leftOut: { has: () => false }, note: () => {} };
-    const document =
-      metadata === undefined || metadata === null
-        ? ''
-        : storableJson(metadata as never, silent, 'metadata', ANYWHERE);
-    return sha256(
-      `${JSON.stringify(given(scope, 'content'))}\n`,
-      document,
-      '\n',
-      bytesOf(stored(scope, embedding)),
-    );
+    if (metadata !== undefined && metadata !== null) {
+      // As the source has it: rows that differ in what is left out are two.
+      const silent: RowScope = { ...scope, leftOut: { has: () => false }, note: () => {} };
+      hashed.raw(storableJson(metadata as never, silent, 'metadata', ANYWHERE));
+    }
+    hashed.raw(Buffer.from('\n'));
+    const vector = stored(scope, embedding);
+    if (vector) pg.vector.write(hashed, vector);
+    return hash('sha256', hashed.from(0), 'hex');
   };
+}
 
-function bytesOf(value: Float32Array | undefined): Buffer {
+function bytesOf(value: Vector | undefined): Buffer {
   const buffer = new CopyBuffer(64);
   if (value) pg.vector.write(buffer, value);
   return Buffer.from(buffer.from(0));
 }
 
 const sameVector = (a: KeyedRow, b: KeyedRow) =>
-  bytesOf(a.value('embedding') as Float32Array | undefined).equals(
-    bytesOf(b.value('embedding') as Float32Array | undefined),
+  bytesOf(a.value('embedding') as Vector | undefined).equals(
+    bytesOf(b.value('embedding') as Vector | undefined),
   );
 
 /**

@@ -4,7 +4,7 @@ import { databaseTables, knowledgeTables } from './knowledge.ts';
 
 /** A table of the early database: the living one where it is named, else the dump in JSON. */
 const table = (name: string): CollectionLayout => ({
-  files: [`harca-db/${name}.json`, '**/data_*.json'],
+  files: [`harca-db/${name}.{copy,json}`, '**/data_*.json'],
   records: 'document',
   each: name,
 });
@@ -76,6 +76,7 @@ export const harca: SystemMapping = {
         usage_stats: ['id'],
         model_configs: ['id'],
       },
+      vectors: { code_vectors: ['embedding'], embeddings: ['embedding', 'embedding_vector'] },
     },
   },
   tables: [...embeddingTables, ...knowledgeTables, ...databaseTables],
