@@ -1,4 +1,4 @@
-import { sha1 } from './sha1.ts';
+import { hash } from 'node:crypto';
 
 /** Namespace of the keys that cutover makes; fixed for ever, or every key would change. */
 const NAMESPACE = Buffer.from('6f1c1d1a5c0b4f2e9a3d7b8e2f4a6c10', 'hex');
@@ -6,19 +6,12 @@ const NAMESPACE = Buffer.from('6f1c1d1a5c0b4f2e9a3d7b8e2f4a6c10', 'hex');
 /** UUIDv5 (RFC 9562, section 5.5) of a legacy id: the same on every run and in every order. @returns the 16 bytes */
 export function keyOf(system: string, table: string, legacyId: string): Buffer {
   const name = JSON.stringify([system, table, legacyId]);
-  let input = scratch;
-  // A UTF-16 unit takes at most three bytes of UTF-8.
-  if (NAMESPACE.length + 3 * name.length + PADDING > input.length) {
-    input = Buffer.allocUnsafe(NAMESPACE.length + 3 * name.length + PADDING);
-    NAMESPACE.copy(input);
-  }
-  return Buffer.from(uuidOf(input, NAMESPACE.length + input.write(name, NAMESPACE.length)));
+  return uuidOf(Buffer.concat([NAMESPACE, Buffer.from(name)]));
 }
 
 /**
  * Makes the same keys of legacy ids that lie in bytes.
- * @returns a function of a text of at least one byte, in UTF-8, with nothing in it that JSON escapes; the 16 bytes that it
- *   gives are overwritten by the next one
+ * @returns a function of a text of at least one byte, in UTF-8, with nothing in it that JSON escapes; it gives the 16 bytes
  */
 export function keysOf(
   system: string,
@@ -28,31 +21,19 @@ export function keysOf(
   let input = Buffer.concat([before, Buffer.alloc(256)]);
   return (bytes, start, size) => {
     const end = before.length + size + 2;
-    if (end + PADDING > input.length) input = Buffer.concat([before, Buffer.alloc(2 * size + PADDING)]);
+    if (end > input.length) input = Buffer.concat([before, Buffer.alloc(2 * size)]);
     for (let i = 0; i < size; i++) input[before.length + i] = bytes[start + i]!;
     input[end - 2] = 0x22;
     input[end - 1] = 0x5d;
-    return uuidOf(input, end);
+    return uuidOf(input.subarray(0, end));
   };
 }
 
-/** Room behind a message for what `sha1` adds to it. */
-const PADDING = 72;
-
-/** Begins with the namespace. */
-const scratch = Buffer.alloc(1024);
-NAMESPACE.copy(scratch);
-
-const digest = new Uint8Array(20);
-const digestView = new DataView(digest.buffer);
-const firstBytes = digest.subarray(0, 16);
-
-/** Of the namespace and name in `input`, with room behind them. @returns bytes that the next call overwrites */
-function uuidOf(input: Uint8Array, size: number): Uint8Array {
-  sha1(input, size, digestView);
-  digest[6] = (digest[6]! & 0x0f) | 0x50;
-  digest[8] = (digest[8]! & 0x3f) | 0x80;
-  return firstBytes;
+function uuidOf(namespaceAndName: Uint8Array): Buffer {
+  const uuid = hash('sha1', namespaceAndName, 'buffer').subarray(0, 16);
+  uuid[6] = (uuid[6]! & 0x0f) | 0x50;
+  uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+  return uuid;
 }
 
 const DASHED = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
