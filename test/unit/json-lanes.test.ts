@@ -339,7 +339,6 @@ async function plain(
 const plainBatch = (batch: Batch) => ({
   ...batch,
   rows: rowsIn(batch.rows),
-  rowids: batch.starts.map((_, i) => batch.rowid(i)),
   rowid: undefined,
   locators: batch.starts.map((_, i) => batch.locator(i)),
   payloads: batch.starts.map((_, i) => batch.payload(i)),
