@@ -61,7 +61,7 @@ export class Crew implements LoadCrew {
   /** Starts the threads while something else is done that they will follow. */
   prepare(): void {
     if (this.threads < 2) return;
-    this.#file ??= makeThreadFile();
+    this.#file ??= makeThreadFile(this.site.origin);
     // What goes wrong is said when there is work for them.
     const all = ({ path }: { readonly path: string }) => {
       for (let at = 0; at < this.threads; at++) this.#members[at] ??= begin(path, this.site);

@@ -6,7 +6,6 @@ import type { TableMapping } from '../engine/mapping.ts';
 import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
 import { loadPart } from '../engine/part.ts';
-
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { OrderedReader } from '../sources/source.ts';
