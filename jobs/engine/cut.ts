@@ -24,9 +24,7 @@ export function cut(
 ): readonly CutPart[] {
   const whole: CutPart = { n: 0, from: 0, to: reader.count };
   const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, Math.floor(reader.count / partRows));
-  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts || !reader.columns) return [whole];
-  const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
-  if (converter.lanes(reader.columns) === undefined) return [whole];
+  if (threads < 2 || wanted < 2 || !reader.cuts || !standsAlone(mapping, reader, parents)) return [whole];
   const size = reader.count / wanted;
   const parts: CutPart[] = [];
   let begin: Cut = { at: 0, key: [] };
@@ -37,4 +35,11 @@ export function cut(
     begin = cut;
   }
   return parts;
+}
+
+/** Whether the rows of a table take the short way and no other table is asked, or asks, for its rows. */
+export function standsAlone(mapping: TableMapping, reader: OrderedReader, parents: Parents): boolean {
+  if (mapping.parents || !reader.columns) return false;
+  const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
+  return converter.lanes(reader.columns) !== undefined;
 }

@@ -2,7 +2,7 @@ import type { SourceOrder } from '../engine/mapping.ts';
 import { type CellCursor, CellKind, type Cells, type SourceRecord } from './source.ts';
 import type { SqliteStore } from './sqlite.ts';
 import { IndexWalk, TableWalk } from './sqlite-btree.ts';
-import type { Spelling, Stretch } from './sqlite-order.ts';
+import type { Spelling } from './sqlite-order.ts';
 import { bytesOf, type PageFile } from './sqlite-pages.ts';
 import { compareRecords, type RecordShape, readRecord } from './sqlite-record.ts';
 
@@ -81,8 +81,46 @@ function isReal(type: string): boolean {
   return !/int|char|clob|text|blob/i.test(type) && /real|floa|doub/i.test(type);
 }
 
+/** Which rows come after each other. */
+export interface Sequence {
+  /** Puts the walk on the next row. False: there is none. */
+  advance(table: TableWalk): boolean;
+}
+
+/** The rows of a table as they lie in it. */
+export class InTable implements Sequence {
+  #begun = false;
+
+  constructor(
+    private readonly file: PageFile,
+    private readonly skip: number,
+    private left: number,
+  ) {}
+
+  advance(table: TableWalk): boolean {
+    if (!this.#begun) table.skip(this.skip);
+    this.#begun = true;
+    if (this.left-- <= 0) return false;
+    if (!table.step()) throw this.file.damaged('a table has fewer rows than SQLite counts');
+    return true;
+  }
+}
+
+/** Rows that somebody has picked. */
+export class Picked implements Sequence {
+  constructor(
+    private readonly file: PageFile,
+    private readonly next: () => number | undefined,
+  ) {}
+
+  advance(table: TableWalk): boolean {
+    const rowid = this.next();
+    return rowid !== undefined && seek(this.file, table, rowid);
+  }
+}
+
 /** The index entries of a series; those of several spellings are merged by what stands behind the series columns. */
-class Entries {
+export class Entries implements Sequence {
   readonly #walks: Walked[] = [];
 
   constructor(
@@ -107,9 +145,15 @@ class Entries {
     }
   }
 
-  /** The rowid of the next entry. */
-  next(): number {
+  advance(table: TableWalk): boolean {
+    const rowid = this.next();
+    return rowid !== undefined && seek(this.file, table, rowid);
+  }
+
+  /** The rowid of the next entry; undefined behind the last one. */
+  next(): number | undefined {
     const walks = this.#walks;
+    if (walks.length === 0) return undefined;
     let first = 0;
     for (let i = 1; i < walks.length; i++) {
       const [a, b] = [walks[i]!, walks[first]!];
@@ -139,7 +183,12 @@ interface Walked {
   left: number;
 }
 
-/** The rows of a stretch as they lie in the file's pages. */
+function seek(file: PageFile, table: TableWalk, rowid: number): true {
+  if (!table.seek(rowid)) throw file.damaged(`an index names rowid ${rowid}, which is not there`);
+  return true;
+}
+
+/** Rows as they lie in the file's pages. */
 export class PageCursor implements CellCursor, Cells {
   bytes = bytesOf(0).bytes;
   readonly kinds: Uint8Array;
@@ -147,18 +196,12 @@ export class PageCursor implements CellCursor, Cells {
   readonly starts: Uint32Array;
   readonly sizes: Uint32Array;
   readonly #table: TableWalk;
-  readonly #entries: Entries | undefined;
-  #left: number;
 
-  /**
-   * @param skip rows of the stretch that are left out
-   * @param engine what to ask for a row that is not whole in its record
-   */
+  /** @param engine what to ask for a row that is not whole in its record */
   constructor(
-    private readonly file: PageFile,
+    file: PageFile,
     private readonly plan: PagePlan,
-    stretch: Stretch,
-    skip: number,
+    private readonly sequence: Sequence,
     columns: number,
     private readonly engine: { row(rowid: number): Cells; find(rowid: number): SourceRecord },
   ) {
@@ -167,9 +210,6 @@ export class PageCursor implements CellCursor, Cells {
     this.starts = new Uint32Array(columns);
     this.sizes = new Uint32Array(columns);
     this.#table = new TableWalk(file, plan.root);
-    this.#left = stretch.count - skip;
-    if (plan.index === undefined) this.#table.skip(skip);
-    else this.#entries = new Entries(file, plan.index, stretch.spellings!, skip);
   }
 
   get row(): Cells {
@@ -181,14 +221,8 @@ export class PageCursor implements CellCursor, Cells {
   }
 
   next(): boolean {
-    if (this.#left-- <= 0) return false;
     const table = this.#table;
-    if (this.#entries === undefined) {
-      if (!table.step()) throw this.file.damaged('a table has fewer rows than SQLite counts');
-    } else {
-      const rowid = this.#entries.next();
-      if (!table.seek(rowid)) throw this.file.damaged(`an index names rowid ${rowid}, which is not there`);
-    }
+    if (!this.sequence.advance(table)) return false;
     const { plan, engine } = this;
     if (readRecord(table.piece, table.start, table.size, plan, this)) {
       this.bytes = table.piece.bytes;
