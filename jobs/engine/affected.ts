@@ -21,6 +21,8 @@ export interface Affected {
   readonly after: PickedRows;
 }
 
+/** Rows that are passed at a stretch. */
+const AT_ONCE = 50_000;
 /** Rows that are looked back over before it is too far. */
 const BEHIND = 1 << 14;
 
@@ -30,30 +32,36 @@ const BEHIND = 1 << 14;
  * snapshot makes the same of them.
  *
  * @param most rows that are picked of a snapshot at most
+ * @param pause called now and then, so that others get their turn; what it throws ends the search
  * @returns undefined where more rows would have to be picked, or where the snapshots can't be compared so
  */
-export function affectedRows(
+export async function affectedRows(
   mapping: TableMapping,
   before: SqliteReader,
   after: SqliteReader,
   changed: ChangedRows,
   most: number,
-): Affected | undefined {
+  pause: () => Promise<void>,
+): Promise<Affected | undefined> {
   const walk = new Walk(mapping, before, after, most);
   const [earlier, later] = [before.rowids(), after.rowids()];
-  let [old, now] = [earlier.next().value, later.next().value];
-  while ((old !== undefined || now !== undefined) && !walk.failed) {
-    if (old !== undefined && changed.before.has(old)) {
+  let [old, now] = [earlier(), later()];
+  for (let i = 1; (old !== undefined || now !== undefined) && !walk.failed; i++) {
+    if (i % AT_ONCE === 0) await pause();
+    // A rowid that both have has changed in both or in neither.
+    if (old === now && !changed.after.has(now!)) {
+      walk.pass(now!);
+      old = earlier();
+      now = later();
+    } else if (old !== undefined && changed.before.has(old)) {
       walk.gone(old);
-      old = earlier.next().value;
+      old = earlier();
     } else if (now !== undefined && changed.after.has(now)) {
       walk.come(now);
-      now = later.next().value;
+      now = later();
     } else {
       // Rows that have not changed stand in one order: an index that has another isn't of its table.
-      if (old !== now) return undefined;
-      walk.pass(now!);
-      [old, now] = [earlier.next().value, later.next().value];
+      return undefined;
     }
   }
   return walk.end();

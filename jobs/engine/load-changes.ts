@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import type { SqliteReader } from '../sources/sqlite.ts';
 import { changedRows } from '../sources/sqlite-changes.ts';
@@ -72,7 +73,7 @@ export async function loadChanges(
       if (!(await isAlone(client, mapping, last))) continue;
       const [before, after] = [earlier.sqlite!.reader(mapping), store.sqlite.reader(mapping)];
       try {
-        const affected = compare(mapping, before, after);
+        const affected = await compare(mapping, before, after, options.signal);
         if (affected === undefined) continue;
         const write = () => writeAffected(client, mapping, before, after, affected, base, run, options);
         loaded.set(mapping.table, await atomically(client, options, write));
@@ -101,13 +102,22 @@ async function isAlone(client: pg.Client, mapping: TableMapping, last: Run): Pro
   return referred === 0 && !(await hasOtherReasons(client, last.id, mapping.table));
 }
 
-function compare(mapping: TableMapping, before: SqliteReader, after: SqliteReader): Affected | undefined {
+async function compare(
+  mapping: TableMapping,
+  before: SqliteReader,
+  after: SqliteReader,
+  signal: AbortSignal | undefined,
+): Promise<Affected | undefined> {
   if (!standsAlone(mapping, after, new Parents())) return undefined;
   const definition = after.definition();
   if (definition === undefined || definition !== before.definition()) return undefined;
   const most = Math.floor(MOST_SHARE * after.count);
-  const changed = changedRows(before.records(), after.records(), most);
-  return changed && affectedRows(mapping, before, after, changed, most);
+  const pause = async () => {
+    await setImmediate();
+    signal?.throwIfAborted();
+  };
+  const changed = await changedRows(before.records(), after.records(), most, pause);
+  return changed && affectedRows(mapping, before, after, changed, most, pause);
 }
 
 /** The target, its ledger or the source is other than the short way takes for granted. */

@@ -121,6 +121,7 @@ export class Picked implements Sequence {
 
 /** The index entries of a series; those of several spellings are merged by what stands behind the series columns. */
 export class Entries implements Sequence {
+  /** In the order of the entries that they stand on. */
   readonly #walks: Walked[] = [];
 
   constructor(
@@ -141,6 +142,7 @@ export class Entries implements Sequence {
       this.#step(only!);
     } else {
       for (const each of this.#walks) this.#step(each);
+      this.#walks.sort(orderOf);
       for (let i = 0; i < skip; i++) this.next();
     }
   }
@@ -153,17 +155,19 @@ export class Entries implements Sequence {
   /** The rowid of the next entry; undefined behind the last one. */
   next(): number | undefined {
     const walks = this.#walks;
-    if (walks.length === 0) return undefined;
-    let first = 0;
-    for (let i = 1; i < walks.length; i++) {
-      const [a, b] = [walks[i]!, walks[first]!];
-      const order = compareRecords(a.walk.piece, a.walk.start, b.walk.piece, b.walk.start, a.key.length);
-      if (order < 0) first = i;
+    const first = walks[0];
+    if (first === undefined) return undefined;
+    const { rowid } = first.walk;
+    if (first.left === 0) {
+      walks.shift();
+    } else {
+      this.#step(first);
+      // Most rows of a series have one spelling, so it mostly stays the first.
+      for (let i = 1; i < walks.length && orderOf(walks[i]!, first) < 0; i++) {
+        walks[i - 1] = walks[i]!;
+        walks[i] = first;
+      }
     }
-    const chosen = walks[first]!;
-    const { rowid } = chosen.walk;
-    if (chosen.left > 0) this.#step(chosen);
-    else walks.splice(first, 1);
     return rowid;
   }
 
@@ -181,6 +185,10 @@ interface Walked {
   readonly key: readonly Uint8Array[];
   /** Entries behind the one that it stands on. */
   left: number;
+}
+
+function orderOf({ walk: a, key }: Walked, { walk: b }: Walked): number {
+  return compareRecords(a.piece, a.start, b.piece, b.start, key.length);
 }
 
 function seek(file: PageFile, table: TableWalk, rowid: number): true {

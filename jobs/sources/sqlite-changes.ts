@@ -8,16 +8,26 @@ export interface ChangedRows {
   readonly after: ReadonlySet<number>;
 }
 
+/** Rows or pages that are compared at a stretch. */
+const AT_ONCE = 20_000;
+
 /**
  * Compares two copies of a table by the bytes of their records, page by page where nothing has changed.
  * @param most undefined is answered where more records than this are in either set
+ * @param pause called now and then, so that others get their turn; what it throws ends the comparison
  */
-export function changedRows(earlier: TableWalk, later: TableWalk, most: number): ChangedRows | undefined {
+export async function changedRows(
+  earlier: TableWalk,
+  later: TableWalk,
+  most: number,
+  pause: () => Promise<void>,
+): Promise<ChangedRows | undefined> {
   const before = new Set<number>();
   const after = new Set<number>();
   let has = earlier.step();
   let hasLater = later.step();
-  while (has || hasLater) {
+  for (let i = 1; has || hasLater; i++) {
+    if (i % AT_ONCE === 0) await pause();
     const order = !has ? 1 : !hasLater ? -1 : earlier.rowid - later.rowid;
     if (order !== 0 || !(earlier.skipEqualPage(later) || sameRecord(earlier, later))) {
       if (order <= 0) before.add(earlier.rowid);

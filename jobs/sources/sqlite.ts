@@ -220,20 +220,34 @@ export class SqliteReader implements OrderedReader {
     return new TableWalk(this.pages, this.findings().pages!.root);
   }
 
-  /** The rowids of all rows, in key order. */
-  *rowids(): Generator<number> {
+  /** The rowids of all rows, in key order. @returns the next one; undefined behind the last */
+  rowids(): () => number | undefined {
     const plan = this.findings().pages!;
-    for (const stretch of this.findings().stretches) {
-      if (plan.index === undefined) {
-        const records = this.records();
-        while (records.step()) yield records.rowid;
-      } else if (stretch.spellings) {
-        const entries = new Entries(this.pages, plan.index, stretch.spellings, 0);
-        for (let rowid = entries.next(); rowid !== undefined; rowid = entries.next()) yield rowid;
-      } else {
-        for (const cursor of this.#byEngine(stretch, 0)) while (cursor.next()) yield cursor.rowid;
+    const left = [...this.findings().stretches];
+    let next: () => number | undefined = () => undefined;
+    return () => {
+      let rowid = next();
+      while (rowid === undefined && left.length > 0) {
+        next = this.#rowidsOf(plan, left.shift()!);
+        rowid = next();
       }
+      return rowid;
+    };
+  }
+
+  #rowidsOf(plan: PagePlan, stretch: Stretch): () => number | undefined {
+    if (plan.index === undefined) {
+      const records = this.records();
+      return () => (records.step() ? records.rowid : undefined);
     }
+    if (stretch.spellings) {
+      const entries = new Entries(this.pages, plan.index, stretch.spellings, 0);
+      return () => entries.next();
+    }
+    const found: number[] = [];
+    for (const cursor of this.#byEngine(stretch, 0)) while (cursor.next()) found.push(cursor.rowid);
+    let at = 0;
+    return () => found[at++];
   }
 
   /** A cursor that goes from one row to another. @param next the rowid; undefined behind the last one */

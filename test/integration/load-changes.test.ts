@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { writeSample } from '../../jobs/sample/index.ts';
-import { changeCandles } from './changes.ts';
+import { changeCandles } from '../candle-changes.ts';
 import { asAdmin, dropSystems, dump, emptyTarget, run, scratch, systemNamed } from './harness.ts';
 
 describe('a snapshot of which little has changed', () => {

@@ -1,5 +1,5 @@
 import Database from 'libsql';
-import { type Random, random } from '../../jobs/sample/random.ts';
+import { type Random, random } from '../jobs/sample/random.ts';
 
 /** What can happen to a candle between two snapshots; each is given the id of a candle and answers SQL. */
 const KINDS: readonly ((id: number, random: Random) => string)[] = [
