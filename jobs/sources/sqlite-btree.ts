@@ -172,6 +172,7 @@ export class TableWalk extends Walk {
     // It stands on a row that was put together.
     if (piece !== pages.piece) return false;
     const { usable } = this.file;
+    if (usable !== other.file.usable) return false;
     const its = other.pages.start;
     const { bytes } = piece;
     if (other.pages.piece.bytes.compare(bytes, pages.start, pages.start + usable, its, its + usable) !== 0) {

@@ -79,7 +79,7 @@ describe('a snapshot of which little has changed', () => {
     await succeed(['backup', 'load', 'index', 'verify']);
   });
 
-  it.each([1, 2, 3, 4, 5, 6])('leads to what a load of all of it leads to (%i)', async (seed) => {
+  it.each([1, 2, 3])('leads to what a load of all of it leads to (%i)', async (seed) => {
     const done: string[] = [];
     // One after the other, so that what the short way leaves is what the next one begins with.
     for (let round = 0; round < 3; round++) {
