@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'libsql';
@@ -18,15 +18,17 @@ export interface CandleSample {
   readonly folder: string;
   /** What a job's --source would be. */
   readonly source: string;
-  /** Folder of the snapshot: a job's --home. */
+  /** Folder of the snapshots, this one's and those of changed copies: a job's --home. */
   readonly home: string;
+  /** Digest of its snapshot. */
+  readonly snapshot: string;
   /** The SQLite file. */
   readonly file: string;
 }
 
 /** The sample of so many rows, made unless it is there. Bad records are in it, as in every sample. */
 export async function candleSample(bench: Bench, rows: number): Promise<CandleSample> {
-  const sample = sampleIn(join(bench.folder, `candles-${rows}`), rows, 'sample');
+  const sample = storeIn(join(bench.folder, `candles-${rows}`), rows, 'sample');
   // The manifest is written last.
   if (!existsSync(join(sample.source, 'sample.json'))) {
     bench.log(`making ${rows} candles in ${sample.source}`);
@@ -39,7 +41,7 @@ export async function candleSample(bench: Bench, rows: number): Promise<CandleSa
 
 /** A copy in which every 1,000th row has another volume. */
 export async function changedSample(bench: Bench, of: CandleSample): Promise<CandleSample> {
-  const changed = sampleIn(of.folder, of.rows, 'changed');
+  const changed = storeIn(of.folder, of.rows, 'changed');
   await changedCopy(of.file, changed.file, 'update ohlcv_data set volume = volume + 1 where id % 1000 = 0');
   return withSnapshot(bench, changed);
 }
@@ -59,17 +61,23 @@ export async function changedCopy(original: string, copy: string, sql: string): 
   await rename(draft, copy);
 }
 
-function sampleIn(folder: string, rows: number, name: string): CandleSample {
+type Store = Omit<CandleSample, 'snapshot'>;
+
+function storeIn(folder: string, rows: number, name: string): Store {
   const source = join(folder, name);
-  return { rows, folder, source, home: join(folder, `${name}-home`), file: join(source, STORE) };
+  return { rows, folder, source, home: join(folder, 'home'), file: join(source, STORE) };
 }
 
-async function withSnapshot(bench: Bench, sample: CandleSample): Promise<CandleSample> {
+async function withSnapshot(bench: Bench, store: Store): Promise<CandleSample> {
   const { platform, folder } = bench;
-  const { home, source } = sample;
-  if (existsSync(join(home, 'snapshots', 'trdinger', 'current'))) return sample;
-  await mkdir(home, { recursive: true });
-  const system = { module: new URL('candle-systems.ts', import.meta.url).href, name: 'plain' };
-  await runJob({ system, steps: ['backup'], platform, home, secrets: folder, source });
-  return sample;
+  const { home, source } = store;
+  // Beside the store, whose every file is a part of the snapshot.
+  const known = `${source}.snapshot`;
+  if (!existsSync(known)) {
+    await mkdir(home, { recursive: true });
+    const system = { module: new URL('candle-systems.ts', import.meta.url).href, name: 'plain' };
+    await runJob({ system, steps: ['backup'], platform, home, secrets: folder, source });
+    await copyFile(join(home, 'snapshots', 'trdinger', 'current'), known);
+  }
+  return { ...store, snapshot: (await readFile(known, 'utf8')).trim() };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { ident, ROLE_KINDS, urlFor, withConnection } from '../jobs/database.ts';
 import { catalogDigest } from '../jobs/engine/digest.ts';
+import { makeCurrent } from '../jobs/sources/snapshot.ts';
 import type { CandleSample } from './candle-sample.ts';
 import { hyper, plain } from './candle-systems.ts';
 import type { Bench, Run } from './case.ts';
@@ -85,10 +86,15 @@ export class CandleStore {
   }
 
   /** @returns the time of the last step */
-  #job(sample: CandleSample, steps: readonly string[], { node, system }: JobOptions = {}): Promise<Run> {
+  async #job(
+    sample: CandleSample,
+    steps: readonly string[],
+    { node, system }: JobOptions = {},
+  ): Promise<Run> {
     const name = system ?? (this.kind === 'hypertable' ? 'hyper' : 'plain');
     const { platform, folder: secrets } = this.bench;
-    const { home, source } = sample;
+    const { home, source, snapshot: digest } = sample;
+    await makeCurrent(home, { system: plain.name, digest });
     return runJob({ system: { module: SYSTEMS, name }, steps, platform, home, secrets, source }, node);
   }
 

@@ -55,6 +55,8 @@ export interface BatchOptions {
   readonly first?: number;
   /** Position to end at. Default: that of the last record. */
   readonly to?: number;
+  /** Whether a record at this position counts; one that doesn't is shown to a watcher alone. Default: all do. */
+  readonly counts?: (position: number) => boolean;
   /** Rows a batch. */
   readonly rows: number;
   /** Read by the store's own engine alone, see `OrderedReader.cells`. */
@@ -101,6 +103,7 @@ export async function* batches(
   const lanes =
     reader.cells && reader.columns && !mapping.parents ? converter.lanes(reader.columns) : undefined;
   const duplicates = mapping.duplicates ?? firstWins;
+  const { counts } = options;
   const begin = options.from ?? 0;
   // Parents and watchers must have seen the records before the first one of this pass.
   const warmUp = mapping.parents || mapping.watch ? (options.first ?? 0) : begin;
@@ -199,6 +202,11 @@ export async function* batches(
     } catch (error) {
       return refused(recordOf(ref), error, start);
     }
+    if (counts !== undefined && !counts(position)) {
+      rows.truncate(start);
+      position++;
+      return undefined;
+    }
     let finished: Batch | undefined;
     const order = open === undefined ? 1 : compareKeys(rows.bytes, start, rows.bytes, open.start, keyOrder);
     if (order < 0) {
@@ -253,7 +261,7 @@ export async function* batches(
   function refused(record: SourceRecord, reason: unknown, start: number): Batch | undefined {
     if (!(reason instanceof Reject)) throw reason;
     rows.truncate(start);
-    reject(record, reason);
+    if (counts === undefined || counts(position)) reject(record, reason);
     position++;
     // With no row that a duplicate could still come to, a batch may end here.
     if (refs.length > 0 || rejected.length < options.rows) return undefined;

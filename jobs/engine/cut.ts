@@ -28,10 +28,8 @@ export function cut(
   const whole: CutPart = { n: 0, from: 0, to: reader.count };
   const most = Math.floor((reader.count * (reader.weight ?? 1)) / partRows);
   const wanted = Math.min(threads * PARTS_A_THREAD, MOST_PARTS, most);
-  if (threads < 2 || wanted < 2 || mapping.parents || !reader.cuts) return [whole];
-  if (parents.count > MOST_PARENTS) return [whole];
-  const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
-  if (reader.columns && converter.lanes(reader.columns) === undefined) return [whole];
+  if (threads < 2 || wanted < 2 || !reader.cuts || parents.count > MOST_PARENTS) return [whole];
+  if (reader.columns ? !standsAlone(mapping, reader, parents) : mapping.parents) return [whole];
   const size = reader.count / wanted;
   const parts: CutPart[] = [];
   let begin: Cut = { at: 0, key: [] };
@@ -42,4 +40,11 @@ export function cut(
     begin = cut;
   }
   return parts;
+}
+
+/** Whether the rows of a table take the short way and no other table is asked, or asks, for its rows. */
+export function standsAlone(mapping: TableMapping, reader: OrderedReader, parents: Parents): boolean {
+  if (mapping.parents || !reader.columns) return false;
+  const converter = new RowConverter(mapping, parents, reader.missingIsNotNull);
+  return converter.lanes(reader.columns) !== undefined;
 }

@@ -63,8 +63,36 @@ async function lock(client: pg.Client, how: string, what: string): Promise<void>
   );
 }
 
-/** Refuses a batch of a run that another one has replaced. Call it first in every writing transaction. */
-export async function checkFence(client: pg.Client, fence: bigint): Promise<void> {
+/** What writes in a transaction of its own has to say. */
+export interface Writing {
+  readonly fence: bigint;
+  /** The caller has opened a transaction around everything and will roll it back. */
+  readonly dryRun: boolean;
+}
+
+/** One transaction under the fence; within a dry run, a savepoint of the caller's. */
+export async function atomically<T>(
+  client: pg.Client,
+  { fence, dryRun }: Writing,
+  work: () => Promise<T>,
+): Promise<T> {
+  const [begin, commit, rollback] = dryRun
+    ? ['savepoint writing', 'release writing', 'rollback to writing']
+    : ['begin', 'commit', 'rollback'];
+  await client.query(begin);
+  try {
+    await checkFence(client, fence);
+    const result = await work();
+    await client.query(commit);
+    return result;
+  } catch (error) {
+    await client.query(rollback).catch(() => {});
+    throw error;
+  }
+}
+
+/** Refuses what a run writes that another one has replaced. */
+async function checkFence(client: pg.Client, fence: bigint): Promise<void> {
   const { rows } = await client.query<{ fence: string; holder: string; held_since: Date }>(
     // Not `for key share`, which lets the number change under an open batch.
     'select fence, holder, held_since from migration.target for share',

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { Batch, Merged, Rejected } from './batches.ts';
 import type { Part } from './part.ts';
@@ -58,6 +57,21 @@ export async function findRun(client: pg.Client, of: Identity): Promise<Run | un
   const last = rows[0];
   const same = last?.snapshot === of.snapshot && last.code === of.code && last.schema === of.schema;
   return same ? { id: last.id, mode: last.mode } : undefined;
+}
+
+/** The load before a run, if it was one by the same code into the same schema. */
+export async function runBefore(
+  client: pg.Client,
+  run: Run,
+  of: Identity,
+): Promise<(Run & Pick<Identity, 'snapshot'>) | undefined> {
+  const { rows } = await client.query<Run & Omit<Identity, 'system'>>(
+    `select id, mode, snapshot, code, schema from migration.run
+     where system = $1 and step = 'load' and id < $2 order by id desc limit 1`,
+    [of.system, run.id],
+  );
+  const last = rows[0];
+  return last?.code === of.code && last.schema === of.schema ? last : undefined;
 }
 
 export async function beginRun(
@@ -168,17 +182,15 @@ export function progressIn(progress: Map<string, Progress>, table: string): Prog
   return progress.get(table) ?? NOTHING;
 }
 
-/** Records a batch and all that it set aside, in the transaction that wrote its rows. */
+/** Records a batch, in the transaction that wrote its rows. */
 export async function recordBatch(
   client: pg.Client,
   run: Run,
   table: string,
   { n, part }: { readonly n: number; readonly part: number },
-  batch: Batch,
+  batch: Pick<Batch, 'from' | 'to' | 'notes' | 'last'> & { readonly sha256: Buffer },
   counts: Counts,
-  rejected: readonly Rejected[],
 ): Promise<void> {
-  const { bytes, length } = batch.rows;
   await client.query(
     `insert into migration.batch (run_id, table_name, n, part, sha256, from_position, to_position, read, inserted,
        updated, unchanged, merged, quarantined, notes, last)
@@ -188,7 +200,7 @@ export async function recordBatch(
       table,
       n,
       part,
-      createHash('sha256').update(bytes.subarray(0, length)).digest(),
+      batch.sha256,
       batch.from,
       batch.to,
       counts.read,
@@ -201,6 +213,17 @@ export async function recordBatch(
       batch.last,
     ],
   );
+}
+
+/** Keeps what batch `n` set aside, in the transaction that wrote its rows. */
+export async function setAside(
+  client: pg.Client,
+  run: Run,
+  table: string,
+  n: number,
+  rejected: readonly Rejected[],
+  merged: readonly Merged[],
+): Promise<void> {
   if (rejected.length > 0) {
     await client.query(
       `insert into migration.quarantine (run_id, table_name, batch, locator, code, field, detail, payload)
@@ -208,11 +231,11 @@ export async function recordBatch(
       [run.id, table, n, ...columnsOf(rejected, ['locator', 'code', 'field', 'detail', 'payload'])],
     );
   }
-  if (batch.merged.length > 0) {
+  if (merged.length > 0) {
     await client.query(
       `insert into migration.merged (run_id, table_name, batch, locator, winner, rule, identical, payload)
        select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::boolean[], $8::text[])`,
-      [run.id, table, n, ...columnsOf(batch.merged, ['locator', 'winner', 'rule', 'identical', 'payload'])],
+      [run.id, table, n, ...columnsOf(merged, ['locator', 'winner', 'rule', 'identical', 'payload'])],
     );
   }
 }
@@ -236,6 +259,46 @@ export async function hasRefusedRows(client: pg.Client, runId: string): Promise<
     [runId],
   );
   return rowCount === 1;
+}
+
+/**
+ * Whether a run has set records of a table aside, or stored them later, for a reason that is none of their own: a contract's
+ * code is of capitals, another one is a constraint's name or an SQLSTATE.
+ */
+export async function hasOtherReasons(client: pg.Client, runId: string, table: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from migration.quarantine where run_id = $1 and table_name = $2
+       and (replayed_at is not null or code !~ '^[A-Z][A-Z0-9_]*$' or code like 'SQLSTATE\\_%') limit 1`,
+    [runId, table],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Takes over what another run has set aside of a table, into a batch of this one, but for some records.
+ * @returns how many records it took over
+ */
+export async function copySetAside(
+  client: pg.Client,
+  from: Run,
+  run: Run,
+  table: string,
+  n: number,
+  but: readonly string[],
+): Promise<Pick<Counts, 'quarantined' | 'merged'>> {
+  const copy = async (ledger: string, columns: string) => {
+    const { rowCount } = await client.query(
+      `insert into migration.${ledger} (run_id, table_name, batch, ${columns})
+       select $1, table_name, $2, ${columns} from migration.${ledger}
+       where run_id = $3 and table_name = $4 and locator <> all($5::text[])`,
+      [run.id, n, from.id, table, but],
+    );
+    return rowCount!;
+  };
+  return {
+    quarantined: await copy('quarantine', 'locator, code, field, detail, payload'),
+    merged: await copy('merged', 'locator, winner, rule, identical, payload'),
+  };
 }
 
 /** Locators of the records of a table that are in quarantine. */

@@ -21,6 +21,7 @@ import {
   recordParts,
   removalsOf,
 } from './ledger.ts';
+import { loadChanges } from './load-changes.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Pace } from './pace.ts';
 import { Parents } from './parents.ts';
@@ -41,6 +42,10 @@ export interface LoadOptions {
   /** Absent: everything on the one connection, part by part. */
   readonly crew?: LoadCrew | undefined;
   readonly onBatch?: (table: string, done: number, of: number) => void;
+  /** Opens an earlier snapshot by its digest, if it is still there as it was; absent: every record is read again. */
+  readonly openSnapshot?: (digest: string) => Promise<OpenStore | undefined>;
+  /** Called for a table of which only so many records were read again. */
+  readonly onChanges?: (table: string, read: number, of: number) => void;
 }
 
 /** Threads that load parts side by side, each on a connection of its own. */
@@ -70,7 +75,8 @@ export interface Loaded {
 
 /**
  * Loads a snapshot: goes on where a run of the same snapshot, code and schema ended, writes nothing when that run is
- * complete, and only the differences when the tables hold rows of another run.
+ * complete, and only the differences when the tables hold rows of another run. Where that run was a complete one by this
+ * code into this schema, and its snapshot is there, only the records that have changed since are looked at again.
  */
 export async function load(
   client: pg.Client,
@@ -81,18 +87,21 @@ export async function load(
   if (options.dryRun) await client.query('begin');
   const known = options.again ? undefined : await findRun(client, options.identity);
   const run = known ?? (await newRun(client, tables, options));
+  // One that was stopped may have been told to compare every row.
+  const begins = known === undefined && run.mode === 'merge' && !options.again && !options.dryRun;
+  const changes = begins ? await loadChanges(client, store, tables, run, options) : undefined;
   const progress = await progressOf(client, run.id);
   const removals = await removalsOf(client, run.id);
   const complete = isComplete(run, tables, progress, removals);
   const parents = new Parents();
   const gone =
     run.mode === 'merge' && !complete
-      ? await rowsGone(client, store, tables, parents)
+      ? await rowsGone(client, store, tables, parents, removals)
       : new Map<string, CopyBuffer>();
   const result = new Map<string, TableLoad>();
   for (const { table } of tables) {
     const done = progressIn(progress, table);
-    result.set(table, { ...before(done), source: done.read, removed: 0 });
+    result.set(table, changes?.get(table) ?? { ...before(done), source: done.read, removed: 0 });
   }
   // Children first: removing a parent would take the children that are still there along.
   const remove = async (mayWait: (error: unknown) => boolean) => {
@@ -134,15 +143,17 @@ export async function load(
   return { tables: result, reasons, notes };
 }
 
-/** Keys of the rows that the source no longer has, by table. */
+/** Keys of the rows that the source no longer has, by table, but for tables where they are removed already. */
 async function rowsGone(
   client: pg.Client,
   store: OpenStore,
   tables: readonly TableMapping[],
   parents: Parents,
+  removals: ReadonlyMap<string, number>,
 ): Promise<Map<string, CopyBuffer>> {
   const gone = new Map<string, CopyBuffer>();
   for (const mapping of tables) {
+    if (removals.has(mapping.table) && !mapping.parents) continue;
     const reader = await store.reader(mapping, parents);
     try {
       gone.set(mapping.table, await keysGone(client, mapping, reader, parents));

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { ident } from '../database.ts';
 import type { Batch, Rejected } from './batches.ts';
 import { CopyBuffer } from './copy-buffer.ts';
 import { copyIn } from './copy-in.ts';
-import { checkFence } from './hold.ts';
-import { type Counts, type Run, recordBatch } from './ledger.ts';
+import { atomically, type Writing } from './hold.ts';
+import { type Counts, type Run, recordBatch, setAside } from './ledger.ts';
 import type { RowConverter } from './row-converter.ts';
 
 /**
@@ -13,11 +14,8 @@ import type { RowConverter } from './row-converter.ts';
  */
 const ROW_REFUSED = /^(2[23]|54000)/;
 
-export interface WriteOptions {
-  readonly fence: bigint;
+export interface WriteOptions extends Writing {
   readonly run: Run;
-  /** The caller has opened a transaction around all batches and will roll it back. */
-  readonly dryRun: boolean;
 }
 
 /** Writes the batches of one mapping, each in one transaction with its quarantine and its checkpoint. */
@@ -76,14 +74,14 @@ export class TableWriter {
         // The slower way finds out which row it is.
       }
     }
-    return this.#transaction(batch, { n, part }, () => this.#merge(batch));
+    return this.#transaction(batch, { n, part }, () => this.merge(batch));
   }
 
   /** Tries row `i` again, which is in quarantine. @returns what it became; undefined when the table still refuses it */
   async replay(batch: Batch, i: number): Promise<'inserted' | 'updated' | 'unchanged' | undefined> {
     const { client, options } = this;
-    return this.#atomically(async () => {
-      const written = await this.#merge(rowOf(batch, i));
+    return atomically(client, options, async () => {
+      const written = await this.merge(rowsOf(batch, [i]));
       if (written.refused.length > 0) return undefined;
       const became = written.inserted ? 'inserted' : written.updated ? 'updated' : 'unchanged';
       await client.query(
@@ -103,7 +101,7 @@ export class TableWriter {
     number: { readonly n: number; readonly part: number },
     rows: () => Promise<Written>,
   ): Promise<Counts> {
-    return this.#atomically(async () => {
+    return atomically(this.client, this.options, async () => {
       const written = batch.starts.length > 0 ? await rows() : NOTHING_WRITTEN;
       const rejected = [...batch.rejected, ...written.refused];
       const counts: Counts = {
@@ -114,27 +112,13 @@ export class TableWriter {
         merged: batch.merged.length,
         quarantined: rejected.length,
       };
-      await recordBatch(this.client, this.options.run, this.name, number, batch, counts, rejected);
+      const { run } = this.options;
+      const { bytes, length } = batch.rows;
+      const sha256 = createHash('sha256').update(bytes.subarray(0, length)).digest();
+      await recordBatch(this.client, run, this.name, number, { ...batch, sha256 }, counts);
+      await setAside(this.client, run, this.name, number.n, rejected, batch.merged);
       return counts;
     });
-  }
-
-  /** One transaction under the fence; within a dry run, a savepoint of the caller's. */
-  async #atomically<T>(work: () => Promise<T>): Promise<T> {
-    const { client, options } = this;
-    const [begin, commit, rollback] = options.dryRun
-      ? ['savepoint batch', 'release batch', 'rollback to batch']
-      : ['begin', 'commit', 'rollback'];
-    await client.query(begin);
-    try {
-      await checkFence(client, options.fence);
-      const result = await work();
-      await client.query(commit);
-      return result;
-    } catch (error) {
-      await client.query(rollback).catch(() => {});
-      throw error;
-    }
   }
 
   async #append(batch: Batch): Promise<Written> {
@@ -146,7 +130,8 @@ export class TableWriter {
     return { inserted: batch.starts.length, updated: 0, refused: [] };
   }
 
-  async #merge(batch: Batch): Promise<Written> {
+  /** Writes what differs of a batch's rows, in the caller's transaction. */
+  async merge(batch: RowsToWrite): Promise<Written> {
     await this.client.query(
       `create temporary table stage as select ${this.#columns} from ${this.#table} with no data;
        alter table pg_temp.stage add column _n integer generated always as identity`,
@@ -159,7 +144,7 @@ export class TableWriter {
   }
 
   /** Upserts rows (after, upTo]; a range that is refused is halved until the refused row stands alone. */
-  async #upsertRange(batch: Batch, after: number, upTo: number): Promise<Written> {
+  async #upsertRange(batch: RowsToWrite, after: number, upTo: number): Promise<Written> {
     const { client } = this;
     await client.query('savepoint bisect');
     try {
@@ -189,9 +174,13 @@ export class TableWriter {
 /** A row of the batch is refused by the table. */
 class BatchRefused extends Error {}
 
+/** What is written of a batch. */
+export type RowsToWrite = Pick<Batch, 'rows' | 'starts' | 'locator' | 'payload'>;
+
 interface Written {
   inserted: number;
   updated: number;
+  /** What the table refuses. */
   refused: Rejected[];
 }
 
@@ -205,11 +194,16 @@ async function isPartitioned(client: pg.Client, table: string): Promise<boolean>
   return rows[0]?.relkind === 'p';
 }
 
-/** A batch of one row of another. */
-function rowOf(batch: Batch, i: number): Batch {
+/** Some rows of a batch. */
+export function rowsOf(batch: Batch, picked: readonly number[]): RowsToWrite {
   const rows = new CopyBuffer();
-  rows.raw(batch.rows.bytes.subarray(batch.starts[i]!, batch.starts[i + 1] ?? batch.rows.length));
-  return { ...batch, rows, starts: [0], locator: () => batch.locator(i), payload: () => batch.payload(i) };
+  const starts = picked.map((i) => {
+    const start = rows.length;
+    rows.raw(batch.rows.bytes.subarray(batch.starts[i]!, batch.starts[i + 1] ?? batch.rows.length));
+    return start;
+  });
+  const locator = (i: number) => batch.locator(picked[i]!);
+  return { rows, starts, locator, payload: (i) => batch.payload(picked[i]!) };
 }
 
 function isRefusal(error: unknown): error is pg.DatabaseError {
@@ -217,7 +211,7 @@ function isRefusal(error: unknown): error is pg.DatabaseError {
 }
 
 /** The constraint's name is the reason; where there is none, the SQLSTATE. */
-function refusal(batch: Batch, i: number, error: pg.DatabaseError): Rejected {
+function refusal(batch: RowsToWrite, i: number, error: pg.DatabaseError): Rejected {
   return {
     locator: batch.locator(i),
     code: error.constraint ?? `SQLSTATE_${error.code}`,

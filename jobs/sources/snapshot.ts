@@ -145,7 +145,10 @@ async function copyLiving(layout: SourceLayout, store: LocatedStore, folder: str
 }
 
 /** Makes a snapshot the one that load and verify read. */
-export async function makeCurrent(home: string, { system, digest }: Manifest): Promise<void> {
+export async function makeCurrent(
+  home: string,
+  { system, digest }: Pick<Manifest, 'system' | 'digest'>,
+): Promise<void> {
   const base = snapshotFolder(home, system);
   await writeFile(join(base, 'current.tmp'), `${digest}\n`);
   await rename(join(base, 'current.tmp'), join(base, 'current'));
@@ -174,6 +177,31 @@ export async function currentSnapshot(
       `Run: cutover backup --system ${system}`,
     );
   }
+  return checkedSnapshot(base, digest, system, layout, trust);
+}
+
+/** An earlier snapshot of a system; undefined when it is gone or not what was taken any more. */
+export async function earlierSnapshot(
+  home: string,
+  system: string,
+  layout: SourceLayout,
+  digest: string,
+): Promise<Snapshot | undefined> {
+  try {
+    return await checkedSnapshot(snapshotFolder(home, system), digest, system, layout, 'seal');
+  } catch (error) {
+    if (error instanceof CutoverError) return undefined;
+    throw error;
+  }
+}
+
+async function checkedSnapshot(
+  base: string,
+  digest: string,
+  system: string,
+  layout: SourceLayout,
+  trust: 'seal' | 'nothing',
+): Promise<Snapshot> {
   const place = join(base, digest);
   const manifest = await readManifest(place);
   if (!manifest) {

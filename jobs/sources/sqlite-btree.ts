@@ -28,7 +28,7 @@ abstract class Walk {
     private readonly root: number,
     private readonly kinds: { readonly interior: number; readonly leaf: number },
     /** Of a payload that is longer than this a part lies on overflow pages. */
-    private readonly most: number,
+    protected readonly most: number,
   ) {
     this.pages = new PageReader(file);
   }
@@ -159,6 +159,28 @@ export class TableWalk extends Walk {
       while (!this.leaf) this.descend(0);
     }
     this.#take(this.next++);
+    return true;
+  }
+
+  /**
+   * Goes behind the last row of the page, if it stands on the first one, and another walk on the same row of a page with
+   * the same bytes: all rows of both are equal. The other goes along. A row that goes on elsewhere has to be looked at.
+   */
+  skipEqualPage(other: TableWalk): boolean {
+    if (this.next !== 1 || other.next !== 1 || this.cells !== other.cells) return false;
+    const { pages, piece, most } = this;
+    // It stands on a row that was put together.
+    if (piece !== pages.piece) return false;
+    const { usable } = this.file;
+    if (usable !== other.file.usable) return false;
+    const its = other.pages.start;
+    const { bytes } = piece;
+    if (other.pages.piece.bytes.compare(bytes, pages.start, pages.start + usable, its, its + usable) !== 0) {
+      return false;
+    }
+    for (let i = 0; i < this.cells; i++) if (varint(bytes, this.cell(i)) > most) return false;
+    this.next = this.cells;
+    other.next = other.cells;
     return true;
   }
 

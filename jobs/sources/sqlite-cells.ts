@@ -2,7 +2,7 @@ import type { SourceOrder } from '../engine/mapping.ts';
 import { type CellCursor, CellKind, type Cells, type SourceRecord } from './source.ts';
 import type { SqliteStore } from './sqlite.ts';
 import { IndexWalk, TableWalk } from './sqlite-btree.ts';
-import type { Spelling, Stretch } from './sqlite-order.ts';
+import type { Spelling } from './sqlite-order.ts';
 import { bytesOf, type PageFile } from './sqlite-pages.ts';
 import { compareRecords, type RecordShape, readRecord } from './sqlite-record.ts';
 
@@ -81,8 +81,47 @@ function isReal(type: string): boolean {
   return !/int|char|clob|text|blob/i.test(type) && /real|floa|doub/i.test(type);
 }
 
+/** Which rows come after each other. */
+export interface Sequence {
+  /** Puts the walk on the next row. False: there is none. */
+  advance(table: TableWalk): boolean;
+}
+
+/** The rows of a table as they lie in it. */
+export class InTable implements Sequence {
+  #begun = false;
+
+  constructor(
+    private readonly file: PageFile,
+    private readonly skip: number,
+    private left: number,
+  ) {}
+
+  advance(table: TableWalk): boolean {
+    if (!this.#begun) table.skip(this.skip);
+    this.#begun = true;
+    if (this.left-- <= 0) return false;
+    if (!table.step()) throw this.file.damaged('a table has fewer rows than SQLite counts');
+    return true;
+  }
+}
+
+/** Rows that somebody has picked. */
+export class Picked implements Sequence {
+  constructor(
+    private readonly file: PageFile,
+    private readonly next: () => number | undefined,
+  ) {}
+
+  advance(table: TableWalk): boolean {
+    const rowid = this.next();
+    return rowid !== undefined && seek(this.file, table, rowid);
+  }
+}
+
 /** The index entries of a series; those of several spellings are merged by what stands behind the series columns. */
-class Entries {
+export class Entries implements Sequence {
+  /** In the order of the entries that they stand on. */
   readonly #walks: Walked[] = [];
 
   constructor(
@@ -103,23 +142,32 @@ class Entries {
       this.#step(only!);
     } else {
       for (const each of this.#walks) this.#step(each);
+      this.#walks.sort(orderOf);
       for (let i = 0; i < skip; i++) this.next();
     }
   }
 
-  /** The rowid of the next entry. */
-  next(): number {
+  advance(table: TableWalk): boolean {
+    const rowid = this.next();
+    return rowid !== undefined && seek(this.file, table, rowid);
+  }
+
+  /** The rowid of the next entry; undefined behind the last one. */
+  next(): number | undefined {
     const walks = this.#walks;
-    let first = 0;
-    for (let i = 1; i < walks.length; i++) {
-      const [a, b] = [walks[i]!, walks[first]!];
-      const order = compareRecords(a.walk.piece, a.walk.start, b.walk.piece, b.walk.start, a.key.length);
-      if (order < 0) first = i;
+    const first = walks[0];
+    if (first === undefined) return undefined;
+    const { rowid } = first.walk;
+    if (first.left === 0) {
+      walks.shift();
+    } else {
+      this.#step(first);
+      // Most rows of a series have one spelling, so it mostly stays the first.
+      for (let i = 1; i < walks.length && orderOf(walks[i]!, first) < 0; i++) {
+        walks[i - 1] = walks[i]!;
+        walks[i] = first;
+      }
     }
-    const chosen = walks[first]!;
-    const { rowid } = chosen.walk;
-    if (chosen.left > 0) this.#step(chosen);
-    else walks.splice(first, 1);
     return rowid;
   }
 
@@ -139,9 +187,18 @@ interface Walked {
   left: number;
 }
 
+function orderOf({ walk: a, key }: Walked, { walk: b }: Walked): number {
+  return compareRecords(a.piece, a.start, b.piece, b.start, key.length);
+}
+
+function seek(file: PageFile, table: TableWalk, rowid: number): true {
+  if (!table.seek(rowid)) throw file.damaged(`an index names rowid ${rowid}, which is not there`);
+  return true;
+}
+
 const NOTHING = bytesOf(0);
 
-/** The rows of a stretch as they lie in the file's pages. */
+/** Rows as they lie in the file's pages. */
 export class PageCursor implements CellCursor, Cells {
   bytes = NOTHING.bytes;
   view = NOTHING.view;
@@ -150,18 +207,12 @@ export class PageCursor implements CellCursor, Cells {
   readonly starts: Uint32Array;
   readonly sizes: Uint32Array;
   readonly #table: TableWalk;
-  readonly #entries: Entries | undefined;
-  #left: number;
 
-  /**
-   * @param skip rows of the stretch that are left out
-   * @param engine what to ask for a row that is not whole in its record
-   */
+  /** @param engine what to ask for a row that is not whole in its record */
   constructor(
-    private readonly file: PageFile,
+    file: PageFile,
     private readonly plan: PagePlan,
-    stretch: Stretch,
-    skip: number,
+    private readonly sequence: Sequence,
     columns: number,
     private readonly engine: { row(rowid: number): Cells; find(rowid: number): SourceRecord },
   ) {
@@ -170,9 +221,6 @@ export class PageCursor implements CellCursor, Cells {
     this.starts = new Uint32Array(columns);
     this.sizes = new Uint32Array(columns);
     this.#table = new TableWalk(file, plan.root);
-    this.#left = stretch.count - skip;
-    if (plan.index === undefined) this.#table.skip(skip);
-    else this.#entries = new Entries(file, plan.index, stretch.spellings!, skip);
   }
 
   get row(): Cells {
@@ -184,14 +232,8 @@ export class PageCursor implements CellCursor, Cells {
   }
 
   next(): boolean {
-    if (this.#left-- <= 0) return false;
     const table = this.#table;
-    if (this.#entries === undefined) {
-      if (!table.step()) throw this.file.damaged('a table has fewer rows than SQLite counts');
-    } else {
-      const rowid = this.#entries.next();
-      if (!table.seek(rowid)) throw this.file.damaged(`an index names rowid ${rowid}, which is not there`);
-    }
+    if (!this.sequence.advance(table)) return false;
     const { plan, engine } = this;
     if (readRecord(table.piece, table.start, table.size, plan, this)) {
       this.bytes = table.piece.bytes;

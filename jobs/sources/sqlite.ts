@@ -11,7 +11,16 @@ import {
   type Raw,
   type SourceRecord,
 } from './source.ts';
-import { PageCursor, type PagePlan, pagePlan } from './sqlite-cells.ts';
+import { TableWalk } from './sqlite-btree.ts';
+import {
+  Entries,
+  InTable,
+  PageCursor,
+  type PagePlan,
+  Picked,
+  pagePlan,
+  type Sequence,
+} from './sqlite-cells.ts';
 import { type Stretch, stretchesOf } from './sqlite-order.ts';
 import { PageFile } from './sqlite-pages.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
@@ -180,11 +189,9 @@ export class SqliteReader implements OrderedReader {
   *cells(from: number, byEngine = false): Generator<CellCursor> {
     const plan = byEngine ? undefined : this.known.pages;
     for (const [stretch, skip] of this.#rest(from)) {
-      if (plan && (plan.index === undefined || stretch.spellings)) {
-        yield new PageCursor(this.pages, plan, stretch, skip, this.columns.length, this);
-      } else {
-        yield* this.#byEngine(stretch, skip);
-      }
+      if (plan && (plan.index === undefined || stretch.spellings))
+        yield this.#inPages(plan, this.#sequence(plan, stretch, skip));
+      else yield* this.#byEngine(stretch, skip);
     }
   }
 
@@ -196,6 +203,75 @@ export class SqliteReader implements OrderedReader {
       at += count;
     }
     return cuts;
+  }
+
+  /** The text that made the table; undefined where the engine has to read its rows. */
+  definition(): string | undefined {
+    if (this.known.pages === undefined) return undefined;
+    const [[sql]] = this.store.query(
+      `select sql from sqlite_master where type = 'table' and name = ${literal(this.entity)}`,
+    ) as [[string]];
+    return sql;
+  }
+
+  /** The table's records by rowid; like all below, only of a table that has a `definition`. */
+  records(): TableWalk {
+    return new TableWalk(this.pages, this.known.pages!.root);
+  }
+
+  /** The rowids of all rows, in key order. @returns the next one; undefined behind the last */
+  rowids(): () => number | undefined {
+    const plan = this.known.pages!;
+    const left = [...this.known.stretches];
+    let next: () => number | undefined = () => undefined;
+    return () => {
+      let rowid = next();
+      while (rowid === undefined && left.length > 0) {
+        next = this.#rowidsOf(plan, left.shift()!);
+        rowid = next();
+      }
+      return rowid;
+    };
+  }
+
+  #rowidsOf(plan: PagePlan, stretch: Stretch): () => number | undefined {
+    if (plan.index === undefined) {
+      const records = this.records();
+      return () => (records.step() ? records.rowid : undefined);
+    }
+    if (stretch.spellings) {
+      const entries = new Entries(this.pages, plan.index, stretch.spellings, 0);
+      return () => entries.next();
+    }
+    const found: number[] = [];
+    for (const cursor of this.#byEngine(stretch, 0)) while (cursor.next()) found.push(cursor.rowid);
+    let at = 0;
+    return () => found[at++];
+  }
+
+  /** A cursor that goes from one row to another. @param next the rowid; undefined behind the last one */
+  at(next: () => number | undefined): CellCursor {
+    return this.#inPages(this.known.pages!, new Picked(this.pages, next));
+  }
+
+  /** These rows alone. @param rowids in key order */
+  picked(rowids: readonly number[]): OrderedReader {
+    return {
+      entity: this.entity,
+      count: rowids.length,
+      missingIsNotNull: this.missingIsNotNull,
+      columns: this.columns,
+      blocks: async function* (this: SqliteReader, from: number) {
+        yield rowids.slice(from).map((rowid) => this.find(rowid));
+      }.bind(this),
+      cells: (from) => {
+        let at = from;
+        return [this.at(() => rowids[at++])];
+      },
+      find: (rowid) => this.find(rowid),
+      locator: (rowid) => this.locator(rowid),
+      close: async () => {},
+    };
   }
 
   locator(rowid: number): string {
@@ -233,6 +309,16 @@ export class SqliteReader implements OrderedReader {
       if (skip < stretch.count) yield [stretch, skip];
       skip = Math.max(0, skip - stretch.count);
     }
+  }
+
+  #sequence(plan: PagePlan, { count, spellings }: Stretch, skip: number): Sequence {
+    return plan.index === undefined
+      ? new InTable(this.pages, skip, count - skip)
+      : new Entries(this.pages, plan.index, spellings!, skip);
+  }
+
+  #inPages(plan: PagePlan, sequence: Sequence): PageCursor {
+    return new PageCursor(this.pages, plan, sequence, this.columns.length, this);
   }
 
   *#byEngine({ where, values }: Stretch, skip: number): Generator<Cursor> {

@@ -106,12 +106,17 @@ export async function withCurrentStore<T>(
   return withStore(context, snapshot, (store) => use(store, snapshot));
 }
 
+/** Opens a snapshot; `close` it. */
+export function openStoreOf({ home, system }: StepContext, snapshot: Snapshot): Promise<OpenStore> {
+  return openStore(system, snapshot, scratchFolder(home, system));
+}
+
 export async function withStore<T>(
   context: StepContext,
   snapshot: Snapshot,
   use: (store: OpenStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStore(context.system, snapshot, scratchFolder(context.home, context.system));
+  const store = await openStoreOf(context, snapshot);
   try {
     return await use(store);
   } finally {

@@ -3,6 +3,7 @@ import { recordedDigest } from '../engine/digest.ts';
 import { holdTarget } from '../engine/hold.ts';
 import { load as loadTables } from '../engine/load.ts';
 import { tableReport } from '../report.ts';
+import { earlierSnapshot } from '../sources/snapshot.ts';
 import {
   asRole,
   checkBudget,
@@ -11,6 +12,7 @@ import {
   databaseUrl,
   identityOf,
   loadSettings,
+  openStoreOf,
   paceOf,
   prepareLoading,
   type StepContext,
@@ -41,6 +43,11 @@ export async function load(context: StepContext): Promise<void> {
           again: context.reload,
           signal,
           onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
+          openSnapshot: async (digest) => {
+            const earlier = await earlierSnapshot(context.home, system.name, system.source, digest);
+            return earlier && openStoreOf(context, earlier);
+          },
+          onChanges: (table, read, of) => log(`${system.name}: ${table} ${read} of ${of} looked at again`),
         }).finally(() => crew.end());
         for (const [table, counts] of tables) {
           Object.assign(tableReport(report, table), {

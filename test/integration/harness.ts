@@ -99,7 +99,9 @@ export interface Here {
   readonly partRows?: number;
   readonly indexConnections?: number;
   readonly dryRun?: boolean;
+  readonly reload?: boolean;
   readonly signal?: AbortSignal;
+  readonly log?: (line: string) => void;
 }
 
 const STEPS = [...PLAN, { name: 'replay', what: '', after: [], run: replay }];
@@ -125,8 +127,9 @@ export async function run(platform: Platform, home: string, here: Here): Promise
     indexConnections: here.indexConnections,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,
+    reload: here.reload,
     signal: here.signal,
-    log: () => {},
+    log: here.log ?? (() => {}),
   }));
   return report.systems[here.system]!;
 }

@@ -34,13 +34,13 @@ describe.each(['trdinger', 'lightning-talk'])('%s, loaded again', (name) => {
   let home: string;
   let source: string;
 
-  const steps = (names?: string[], batchRows?: number) =>
-    run(platform, home, { system: name, steps: names, source, budget: BUDGET, batchRows });
+  const steps = (names?: string[], batchRows?: number, reload?: boolean) =>
+    run(platform, home, { system: name, steps: names, source, budget: BUDGET, batchRows, reload });
 
   /** Loads what the source is now. @returns what was written, and the report */
-  const loadedNow = async () => {
+  const loadedNow = async (reload = false) => {
     const before = await writers(platform, system);
-    const report = await steps(['backup', 'load']);
+    const report = await steps(['backup', 'load'], undefined, reload);
     expect(report.error).toBeUndefined();
     const became = difference(before, await writers(platform, system));
     expect((await steps(['index', 'verify'])).error).toBeUndefined();
@@ -184,7 +184,7 @@ describe.each(['trdinger', 'lightning-talk'])('%s, loaded again', (name) => {
       ]);
     });
 
-    it('a negative zero that somebody wrote into the target is corrected, and nothing else', async () => {
+    it('a negative zero that somebody wrote into the target is corrected by a reload, and nothing else', async () => {
       await asAdmin(platform, system.database, (client) =>
         client.query(
           `update funding_rate_data set funding_rate = '-0' where funding_timestamp = '2025-06-03 16:00:00+00'`,
@@ -192,7 +192,7 @@ describe.each(['trdinger', 'lightning-talk'])('%s, loaded again', (name) => {
       );
       change(`update ohlcv_data set close = close + 0.25 where timeframe = '1d' and timestamp = '2025-06-07 00:00:00.000000'
               and symbol = 'ETH/USDT:USDT'`);
-      const { written, touched } = await loadedNow();
+      const { written, touched } = await loadedNow(true);
       expect(written.sort()).toEqual([
         'funding_rate_data (BTC/USDT:USDT,"2025-06-03 16:00:00+00")',
         expect.stringMatching(/^ohlcv_data \(ETH/),

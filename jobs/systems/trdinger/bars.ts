@@ -9,7 +9,7 @@ import { BAR_SECONDS, TIMEFRAMES } from './symbols.ts';
 const SECOND = 1_000_000;
 const HOUR = 3600 * SECOND;
 /** The collectors ran on hosts in Japan: local wall time stored as UTC is nine hours ahead (H3). */
-const SHIFT = 9 * HOUR;
+export const SHIFT = 9 * HOUR;
 /** What a clock may be wrong, and `created_at` has no fraction: less than any shift between zones. */
 const SLACK = HOUR / 2;
 

@@ -11,7 +11,7 @@ import {
 } from '../../engine/contracts.ts';
 import type { SystemMapping, TableMapping } from '../../engine/mapping.ts';
 import { int8, text as pgText } from '../../engine/pg-types.ts';
-import { barTime, pastTime, shiftedCopies } from './bars.ts';
+import { barTime, pastTime, SHIFT, shiftedCopies } from './bars.ts';
 import { gaps, layout } from './checks.ts';
 import { canonical, preferCanonical, SYMBOLS, TIMEFRAMES } from './symbols.ts';
 
@@ -65,6 +65,7 @@ const tables: readonly TableMapping[] = [
     extra: 'extra',
     duplicates: preferCanonical(['open', 'high', 'low', 'close', 'volume']),
     watch: shiftedCopies,
+    watchReach: SHIFT,
   },
   {
     table: 'funding_rate_data',
