@@ -120,7 +120,7 @@ async function compare(
   return changed && affectedRows(mapping, before, after, changed, most, pause);
 }
 
-/** The target, its ledger or the source is other than the short way takes for granted. */
+/** The target or its ledger is not what the last load left, or the table refuses a row: it is loaded as a whole. */
 class Unexpected extends Error {}
 
 /** Writes what differs of the affected rows, and the accounts of the whole table, in the caller's transaction. */

@@ -187,12 +187,7 @@ export async function earlierSnapshot(
   layout: SourceLayout,
   digest: string,
 ): Promise<Snapshot | undefined> {
-  try {
-    return await checkedSnapshot(snapshotFolder(home, system), digest, system, layout, 'seal');
-  } catch (error) {
-    if (error instanceof CutoverError) return undefined;
-    throw error;
-  }
+  return checkedSnapshot(snapshotFolder(home, system), digest, system, layout, 'seal').catch(() => undefined);
 }
 
 async function checkedSnapshot(

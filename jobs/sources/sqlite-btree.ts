@@ -29,8 +29,9 @@ abstract class Walk {
     private readonly kinds: { readonly interior: number; readonly leaf: number },
     /** Of a payload that is longer than this a part lies on overflow pages. */
     protected readonly most: number,
+    scattered = false,
   ) {
-    this.pages = new PageReader(file);
+    this.pages = new PageReader(file, scattered);
   }
 
   protected toRoot(): void {
@@ -137,8 +138,9 @@ abstract class Walk {
 export class TableWalk extends Walk {
   rowid = 0;
 
-  constructor(file: PageFile, root: number) {
-    super(file, root, { interior: Page.tableInterior, leaf: Page.tableLeaf }, file.usable - 35);
+  /** @param scattered few rows are asked for, here and there */
+  constructor(file: PageFile, root: number, scattered = false) {
+    super(file, root, { interior: Page.tableInterior, leaf: Page.tableLeaf }, file.usable - 35, scattered);
     this.first();
   }
 

@@ -83,12 +83,15 @@ function isReal(type: string): boolean {
 
 /** Which rows come after each other. */
 export interface Sequence {
+  /** Whether they lie far apart in the table. */
+  readonly scattered: boolean;
   /** Puts the walk on the next row. False: there is none. */
   advance(table: TableWalk): boolean;
 }
 
 /** The rows of a table as they lie in it. */
 export class InTable implements Sequence {
+  readonly scattered = false;
   #begun = false;
 
   constructor(
@@ -108,6 +111,8 @@ export class InTable implements Sequence {
 
 /** Rows that somebody has picked. */
 export class Picked implements Sequence {
+  readonly scattered = true;
+
   constructor(
     private readonly file: PageFile,
     private readonly next: () => number | undefined,
@@ -121,6 +126,7 @@ export class Picked implements Sequence {
 
 /** The index entries of a series; those of several spellings are merged by what stands behind the series columns. */
 export class Entries implements Sequence {
+  readonly scattered = false;
   /** In the order of the entries that they stand on. */
   readonly #walks: Walked[] = [];
 
@@ -220,7 +226,7 @@ export class PageCursor implements CellCursor, Cells {
     this.numbers = new Float64Array(columns);
     this.starts = new Uint32Array(columns);
     this.sizes = new Uint32Array(columns);
-    this.#table = new TableWalk(file, plan.root);
+    this.#table = new TableWalk(file, plan.root, sequence.scattered);
   }
 
   get row(): Cells {

@@ -65,9 +65,13 @@ export class PageReader {
   readonly #asked = new Float64Array(CHUNKS).fill(-1);
   readonly #pagesAChunk: number;
 
-  constructor(readonly file: PageFile) {
+  /** @param scattered what is asked for lies far apart: pages are read each by itself */
+  constructor(
+    readonly file: PageFile,
+    scattered = false,
+  ) {
     this.#singles = new Array(SINGLES / file.pageSize);
-    this.#pagesAChunk = Math.max(1, CHUNK / file.pageSize);
+    this.#pagesAChunk = scattered ? 1 : Math.max(1, CHUNK / file.pageSize);
     this.piece = bytesOf(0);
   }
 

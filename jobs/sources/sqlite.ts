@@ -189,9 +189,11 @@ export class SqliteReader implements OrderedReader {
   *cells(from: number, byEngine = false): Generator<CellCursor> {
     const plan = byEngine ? undefined : this.known.pages;
     for (const [stretch, skip] of this.#rest(from)) {
-      if (plan && (plan.index === undefined || stretch.spellings))
+      if (plan && (plan.index === undefined || stretch.spellings)) {
         yield this.#inPages(plan, this.#sequence(plan, stretch, skip));
-      else yield* this.#byEngine(stretch, skip);
+      } else {
+        yield* this.#byEngine(stretch, skip);
+      }
     }
   }
 

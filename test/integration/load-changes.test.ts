@@ -81,7 +81,7 @@ describe('a snapshot of which little has changed', () => {
 
   it.each([1, 2, 3])('leads to what a load of all of it leads to (%i)', async (seed) => {
     const done: string[] = [];
-    // One after the other, so that what the short way leaves is what the next one begins with.
+    // One after the other, so that each begins with what the one before has left.
     for (let round = 0; round < 3; round++) {
       done.push(...changeCandles(file, seed * 10 + round, 6));
       const report = await succeed(['backup', 'load']);
@@ -180,10 +180,32 @@ describe('a snapshot of which little has changed', () => {
     await succeed(['load', 'verify']);
   });
 
-  it('is read as a whole where the target is not what was loaded, or refuses a row', async () => {
+  it('is read as a whole where the target is not what was loaded', async () => {
     touch();
     await rows('delete from ohlcv_data where legacy_id = 500');
     await succeed(['backup', 'load', 'verify']);
     expect(short).not.toContain('ohlcv_data');
+    expect(short).toContain('funding_rate_data');
+  });
+
+  it('is read as a whole where the table refuses a row, then and the next time', async () => {
+    await rows(
+      'create unique index once on data_collection_log (records_collected) where records_collected < 0',
+    );
+    try {
+      change(`insert into data_collection_log (symbol, timeframe, start_time, end_time, records_collected, status)
+              select symbol, timeframe, start_time, end_time, -77, status from data_collection_log where id in (1, 2)`);
+      const report = await succeed(['backup', 'load', 'verify']);
+      expect(short).not.toContain('data_collection_log');
+      expect(report.tables['public.data_collection_log']!.reasons).toMatchObject({ once: 1 });
+      change(
+        `update data_collection_log set records_collected = -78 where id = (select max(id) from data_collection_log)`,
+      );
+      const next = await succeed(['backup', 'load', 'verify']);
+      expect(short).not.toContain('data_collection_log');
+      expect(next.tables['public.data_collection_log']!.reasons).not.toHaveProperty('once');
+    } finally {
+      await rows('drop index once');
+    }
   });
 });
