@@ -84,7 +84,7 @@ interface Open {
 }
 
 /** Rows that are converted at a stretch, before sockets get their turn. */
-const AT_ONCE = 1000;
+const AT_ONCE = 200;
 
 /**
  * The records of one mapping as batches of finished rows: converted, freed of duplicates, in key order. Load writes

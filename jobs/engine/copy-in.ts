@@ -5,7 +5,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { COPY_HEADER, COPY_TRAILER, type CopyBuffer } from './copy-buffer.ts';
 
 /** Bytes handed to the socket at once. */
-const CHUNK = 256 << 10;
+const CHUNK = 1 << 20;
 
 /** Sends finished rows by `COPY … FROM STDIN (FORMAT binary)`. @param target table and column list, as SQL */
 export async function copyIn(client: pg.Client, target: string, rows: CopyBuffer): Promise<void> {

@@ -79,9 +79,8 @@ export async function atomically<T>(
   const [begin, commit, rollback] = dryRun
     ? ['savepoint writing', 'release writing', 'rollback to writing']
     : ['begin', 'commit', 'rollback'];
-  await client.query(begin);
   try {
-    await checkFence(client, fence);
+    await checkFence(client, begin, fence);
     const result = await work();
     await client.query(commit);
     return result;
@@ -91,13 +90,13 @@ export async function atomically<T>(
   }
 }
 
-/** Refuses what a run writes that another one has replaced. */
-async function checkFence(client: pg.Client, fence: bigint): Promise<void> {
-  const { rows } = await client.query<{ fence: string; holder: string; held_since: Date }>(
-    // Not `for key share`, which lets the number change under an open batch.
-    'select fence, holder, held_since from migration.target for share',
-  );
-  const found = rows[0]!;
+/** Begins, and refuses what a run writes that another one has replaced. */
+async function checkFence(client: pg.Client, begin: string, fence: bigint): Promise<void> {
+  // Two statements in one message answer twice. Not `for key share`, which lets the number change under an open batch.
+  const results = (await client.query(
+    `${begin}; select fence, holder, held_since from migration.target for share`,
+  )) as unknown as pg.QueryResult<{ fence: string; holder: string; held_since: Date }>[];
+  const found = results[1]!.rows[0]!;
   if (BigInt(found.fence) !== fence) {
     throw new CutoverError(
       'held',
