@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { bigint, text } from '../jobs/engine/contracts.ts';
-import { type CopyBuffer, endOfRow, fieldsOf } from '../jobs/engine/copy-buffer.ts';
+import { CopyBuffer, endOfRow, fieldsOf } from '../jobs/engine/copy-buffer.ts';
 import type { Field, Note, RowScope, TableMapping } from '../jobs/engine/mapping.ts';
 import { Reject } from '../jobs/engine/reject.ts';
+import type { RowConverter } from '../jobs/engine/row-converter.ts';
 import { LeftOutMembers } from '../jobs/sources/left-out.ts';
 import type { OrderedReader, Raw, SourceRecord } from '../jobs/sources/source.ts';
 
@@ -87,4 +88,16 @@ export function rowsIn(buffer: CopyBuffer): (string | null)[][] {
     rows.push(fieldsOf(buffer.bytes, at).map((field) => field?.toString('hex') ?? null));
   }
   return rows;
+}
+
+/** What becomes of a record the long way: its fields, or the code of the reason. */
+export function longWay(converter: RowConverter, record: SourceRecord): (string | null)[] | string {
+  const out = new CopyBuffer();
+  try {
+    converter.convert(record, out);
+    return rowsIn(out)[0]!;
+  } catch (error) {
+    if (error instanceof Reject) return error.code;
+    throw error;
+  }
 }

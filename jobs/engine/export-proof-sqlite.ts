@@ -1,5 +1,6 @@
 import Database from 'libsql';
 import { parseLoosely } from '../sources/parse-loosely.ts';
+import { literal, quote } from '../sources/sqlite-quote.ts';
 import { definitionsIn, type OtherTables, otherTables } from '../sources/sqlite-tables.ts';
 import type { Divergence } from './compare.ts';
 import type { Differences } from './differences.ts';
@@ -26,9 +27,6 @@ export interface SqlitePair {
   /** Rowids of the records that the ledger says are not in the target. */
   setAside(entity: string): readonly bigint[];
 }
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 interface Column {
   readonly name: string;

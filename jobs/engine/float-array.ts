@@ -1,5 +1,5 @@
 /** Powers of ten that a double holds exactly. */
-const POWERS = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
+export const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 const MAX_POWER = 22;
 
 /** So many digits of a number are looked at; with one more in either direction they fit a double exactly. */
@@ -118,7 +118,7 @@ export function floatArrayOf(text: Buffer, most: number): Float32Array | undefin
 let scratch = new Float32Array(0);
 
 const scaled = (w: number, exponent: number): number =>
-  exponent < 0 ? w / POWERS[-exponent]! : w * POWERS[exponent]!;
+  exponent < 0 ? w / POWERS_OF_TEN[-exponent]! : w * POWERS_OF_TEN[exponent]!;
 
 const isBlank = (c: number): boolean => c <= 0x20 && (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09);
 

@@ -1,3 +1,13 @@
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+} from '../sources/json-bytes.ts';
 import type { LeftOut } from '../sources/left-out.ts';
 import { CellKind, type Cells } from '../sources/source.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
@@ -10,14 +20,7 @@ const MOST_MEMBERS = 64;
 const PLACES = 64;
 const SHAPES = 4;
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
 const AT_SIGN = 0x40;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 
 /** Names of an object's members, in the order in which they stand, and what follows from them. */
 interface Shape {
@@ -223,7 +226,7 @@ export class JsonbLane {
     for (;;) {
       const c = bytes[at]!;
       if (c === QUOTE) return at + 1;
-      if (!(c >= 0x20) || c === 0x5c) return -1;
+      if (!(c >= 0x20) || c === BACKSLASH) return -1;
       at++;
     }
   }

@@ -47,31 +47,29 @@ const NOTHING: Progress = {
   complete: false,
 };
 
+type RunOf = Run & Omit<Identity, 'system'>;
+
 /** The latest load of exactly this snapshot by this code into this schema, if no other load came after it. */
 export async function findRun(client: pg.Client, of: Identity): Promise<Run | undefined> {
-  const { rows } = await client.query<Run & Omit<Identity, 'system'>>(
-    `select id, mode, snapshot, code, schema from migration.run
-     where system = $1 and step = 'load' order by id desc limit 1`,
-    [of.system],
-  );
-  const last = rows[0];
+  const last = await lastRun(client, of);
   const same = last?.snapshot === of.snapshot && last.code === of.code && last.schema === of.schema;
   return same ? { id: last.id, mode: last.mode } : undefined;
 }
 
 /** The load before a run, if it was one by the same code into the same schema. */
-export async function runBefore(
-  client: pg.Client,
-  run: Run,
-  of: Identity,
-): Promise<(Run & Pick<Identity, 'snapshot'>) | undefined> {
-  const { rows } = await client.query<Run & Omit<Identity, 'system'>>(
-    `select id, mode, snapshot, code, schema from migration.run
-     where system = $1 and step = 'load' and id < $2 order by id desc limit 1`,
-    [of.system, run.id],
-  );
-  const last = rows[0];
+export async function runBefore(client: pg.Client, run: Run, of: Identity): Promise<RunOf | undefined> {
+  const last = await lastRun(client, of, run);
   return last?.code === of.code && last.schema === of.schema ? last : undefined;
+}
+
+/** @param before the run before which it is the last; absent: of all */
+async function lastRun(client: pg.Client, { system }: Identity, before?: Run): Promise<RunOf | undefined> {
+  const { rows } = await client.query<RunOf>(
+    `select id, mode, snapshot, code, schema from migration.run
+     where system = $1 and step = 'load' and ($2::bigint is null or id < $2) order by id desc limit 1`,
+    [system, before?.id],
+  );
+  return rows[0];
 }
 
 export async function beginRun(

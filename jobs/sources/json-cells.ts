@@ -1,20 +1,15 @@
 import { isUtf8 } from 'node:buffer';
-import { CellKind, type Cells } from './source.ts';
-
-const QUOTE = 0x22;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
+import { POWERS_OF_TEN } from '../engine/float-array.ts';
+import { CellArrays } from './cell-arrays.ts';
+import { BACKSLASH, CLOSE_OBJECT, COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-bytes.ts';
+import { CellKind } from './source.ts';
 
 const BLANK = table((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 /** What ends the run of plain characters in a string: a quote, a backslash, a control character. */
-const ENDS_PLAIN = table((byte) => byte < 0x20 || byte === QUOTE || byte === 0x5c);
+const ENDS_PLAIN = table((byte) => byte < 0x20 || byte === QUOTE || byte === BACKSLASH);
 /** What has a meaning between the brackets of a container, and NUL, which ends the bytes that are there. */
 const MARKS = table((byte) => byte === 0 || byte === QUOTE || isBracket(byte));
 
-/** Powers of ten that a double holds exactly; a quotient of two exact doubles is the nearest one to the decimal. */
-const POWERS = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 /** As many digits make an integer that a double holds exactly, whatever they are. */
 const EXACT_DIGITS = 15;
 
@@ -65,13 +60,7 @@ function shapeOf(bytes: Buffer, start: number, end: number, members: Int32Array)
  * containers, in valid UTF-8 and by the grammar. Containers are walked by their brackets and strings alone: what reads
  * such a cell has to check the rest.
  */
-export class JsonCells implements Cells {
-  bytes: Buffer = Buffer.alloc(0);
-  view: DataView = new DataView(new ArrayBuffer(0));
-  readonly kinds: Uint8Array;
-  readonly numbers: Float64Array;
-  readonly starts: Uint32Array;
-  readonly sizes: Uint32Array;
+export class JsonCells extends CellArrays {
   /** The names as they are written, with their quotes, one after the other; empty for one that has several spellings. */
   readonly #names: Uint8Array;
   readonly #ends: Int32Array;
@@ -88,10 +77,7 @@ export class JsonCells implements Cells {
   /** @param columns names of the members */
   constructor(readonly columns: readonly string[]) {
     const { length } = columns;
-    this.kinds = new Uint8Array(length);
-    this.numbers = new Float64Array(length);
-    this.starts = new Uint32Array(length);
-    this.sizes = new Uint32Array(length);
+    super(length);
     const names = columns
       .map((name) => JSON.stringify(name))
       .map((name) => (name.includes('\\') ? '' : name));
@@ -238,7 +224,7 @@ export class JsonCells implements Cells {
   #value(bytes: Buffer, start: number, column: number): boolean {
     const c = bytes[start]!;
     if (c === QUOTE) return this.#string(bytes, start + 1, column);
-    if (c === OPEN_OBJECT || c === 0x5b) return this.#container(bytes, start, column);
+    if (c === OPEN_OBJECT || c === OPEN_ARRAY) return this.#container(bytes, start, column);
     if (c === 0x74) return this.#word(bytes, start, column, TRUE, 1);
     if (c === 0x66) return this.#word(bytes, start, column, FALSE, 0);
     return this.#number(bytes, start, column);
@@ -337,7 +323,7 @@ export class JsonCells implements Cells {
       if (value === 0 || !Number.isFinite(value)) return false;
       this.numbers[column] = value;
     } else {
-      if (scale > 0) value /= POWERS[scale]!;
+      if (scale > 0) value /= POWERS_OF_TEN[scale]!;
       this.numbers[column] = negative ? -value : value;
     }
     this.#set(column, kind, start, at);
@@ -357,7 +343,7 @@ const FALSE = Buffer.from('false');
 
 function isBracket(byte: number): boolean {
   const either = byte | 0x20;
-  return either === 0x7b || either === 0x7d;
+  return either === OPEN_OBJECT || either === CLOSE_OBJECT;
 }
 
 function table(has: (byte: number) => boolean): Uint8Array {

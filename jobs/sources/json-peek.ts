@@ -1,8 +1,6 @@
+import { BACKSLASH, CLOSE_OBJECT, COLON, COMMA, OPEN_OBJECT, QUOTE } from './json-bytes.ts';
 import { isBlank } from './json-parse.ts';
 import { JsonNumber } from './json-value.ts';
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 
 /**
  * The value of a member of the object that stands in `block`, found without parsing the rest: what the whole record is
@@ -18,7 +16,7 @@ export function peekMember(
   end: number,
   name: Uint8Array,
 ): string | JsonNumber | undefined {
-  if (block[start] !== 0x7b) return undefined;
+  if (block[start] !== OPEN_OBJECT) return undefined;
   let at = start + 1;
   for (;;) {
     while (at < end && isBlank(block[at]!)) at++;
@@ -28,13 +26,13 @@ export function peekMember(
     const isFound = same === name.length;
     at = isFound ? at + same : endOfText(block, at, end);
     while (at < end && isBlank(block[at]!)) at++;
-    if (block[at] !== 0x3a) return undefined;
+    if (block[at] !== COLON) return undefined;
     do at++;
     while (at < end && isBlank(block[at]!));
     if (isFound) return plainValue(block, at, end);
     at = endOfValue(block, at, end);
     while (at < end && isBlank(block[at]!)) at++;
-    if (block[at] !== 0x2c) return undefined;
+    if (block[at] !== COMMA) return undefined;
     at++;
   }
 }
@@ -59,11 +57,11 @@ function endOfValue(block: Buffer, start: number, end: number): number {
       continue;
     }
     const bracket = c | 0x20;
-    if (bracket === 0x7d) {
+    if (bracket === CLOSE_OBJECT) {
       if (depth === 0) return at;
       if (--depth === 0) return at + 1;
-    } else if (bracket === 0x7b) depth++;
-    else if (c === 0x2c && depth === 0) return at;
+    } else if (bracket === OPEN_OBJECT) depth++;
+    else if (c === COMMA && depth === 0) return at;
     at++;
   }
   return end;
@@ -81,7 +79,7 @@ function plainValue(block: Buffer, start: number, end: number): string | JsonNum
   }
   while (at < end && isDigit(block[at]!)) at++;
   const isNumber = at > start && (block[start] !== 0x30 || at === start + 1);
-  const isOver = isBlank(block[at]!) || block[at] === 0x2c || block[at] === 0x7d;
+  const isOver = isBlank(block[at]!) || block[at] === COMMA || block[at] === CLOSE_OBJECT;
   return isNumber && isOver ? new JsonNumber(block.toString('latin1', start, at)) : undefined;
 }
 

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { BACKSLASH, CLOSE_ARRAY, COLON, COMMA, OPEN_ARRAY, QUOTE } from './json-bytes.ts';
 import type { JsonCells } from './json-cells.ts';
 import { unreadable } from './json-damage.ts';
 import { isBlank, MAX_DEPTH } from './json-parse.ts';
@@ -7,11 +8,6 @@ import { endsScalar, isCloser, isOpener } from './json-split.ts';
 const BLOCK_SIZE = 256 << 10;
 /** A longer element is for the reader that knows what to say of it. */
 const LONGEST = 16 << 20;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const CLOSE_ARRAY = 0x5d;
 
 /** Where a walk may begin. */
 export interface Mark {
@@ -86,7 +82,7 @@ export class JsonWalk {
       if (this.#more() && this.bytes[0] === 0xef && this.bytes[1] === 0xbb && this.bytes[2] === 0xbf) {
         this.#next = 3;
       }
-      if (this.#mark() !== 0x5b) return false;
+      if (this.#mark() !== OPEN_ARRAY) return false;
       this.#next++;
       if (this.#mark() === CLOSE_ARRAY) return this.#finish();
     } else if (!isFirst) {
@@ -157,7 +153,7 @@ function endOfValue(bytes: Buffer, start: number, filled: number): number {
   const first = bytes[start]!;
   if (start >= filled) return 0;
   if (first === QUOTE) return endOfString(bytes, start + 1, filled);
-  if (first === COMMA || first === 0x3a || isCloser(first)) return -1;
+  if (first === COMMA || first === COLON || isCloser(first)) return -1;
   if (!isOpener(first)) {
     for (let at = start; at < filled; at++) if (endsScalar(bytes[at]!)) return at;
     return 0;

@@ -14,6 +14,7 @@ import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
 import { seal, unchangedSince } from './seal.ts';
 import { readSmall } from './small-file.ts';
+import { literal } from './sqlite-quote.ts';
 import { definitionsIn } from './sqlite-tables.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
 
@@ -443,7 +444,7 @@ function checkTables(db: Database.Database, notSource: readonly string[]): void 
   } catch (error) {
     const tables = definitionsIn(db).filter(({ type }) => type === 'table');
     if (!tables.some(({ name }) => matchesAny(notSource, name))) throw error;
-    for (const { name } of tables) if (!matchesAny(notSource, name)) check(`'${name.replaceAll("'", "''")}'`);
+    for (const { name } of tables) if (!matchesAny(notSource, name)) check(literal(name));
   }
 }
 

@@ -1,4 +1,5 @@
-import { type Bytes, bytesOf, type PageFile, PageReader } from './sqlite-pages.ts';
+import { type Bytes, bytesOf } from './read-ahead.ts';
+import { type PageFile, PageReader } from './sqlite-pages.ts';
 import { integerAt, integerSize, varint, varintEnd } from './sqlite-record.ts';
 
 /** Kinds of b-tree pages. */
@@ -78,6 +79,11 @@ abstract class Walk {
     this.enter(this.child(child));
   }
 
+  /** Down to the first leaf below. */
+  protected toLeaf(): void {
+    while (!this.leaf) this.descend(0);
+  }
+
   /** Back to the page above, behind the child that is left. */
   protected ascend(): boolean {
     const up = this.above.pop();
@@ -147,7 +153,7 @@ export class TableWalk extends Walk {
   /** Before the first row. */
   first(): void {
     this.toRoot();
-    while (!this.leaf) this.descend(0);
+    this.toLeaf();
   }
 
   /** Steps to the next row. */
@@ -158,7 +164,7 @@ export class TableWalk extends Walk {
         if (!this.ascend()) return false;
       } while (this.next >= this.cells);
       this.descend(this.next + 1);
-      while (!this.leaf) this.descend(0);
+      this.toLeaf();
     }
     this.#take(this.next++);
     return true;
@@ -248,7 +254,10 @@ export class IndexWalk extends Walk {
   step(): boolean {
     this.piece = this.pages.piece;
     // Behind an entry of an interior page comes what is right of it.
-    if (!this.leaf) this.#toLeaf(this.next);
+    if (!this.leaf) {
+      this.descend(this.next);
+      this.toLeaf();
+    }
     while (this.next >= this.cells) if (!this.ascend()) return false;
     this.#take(this.next++);
     return true;
@@ -264,11 +273,6 @@ export class IndexWalk extends Walk {
   /** Whether the entry that it stands on begins with these texts. */
   has(key: readonly Uint8Array[]): boolean {
     return this.#compare(key) === 0;
-  }
-
-  #toLeaf(child: number): void {
-    this.descend(child);
-    while (!this.leaf) this.descend(0);
   }
 
   #notBefore(key: readonly Uint8Array[]): number {

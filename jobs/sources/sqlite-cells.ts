@@ -1,9 +1,11 @@
 import type { SourceOrder } from '../engine/mapping.ts';
+import { CellArrays } from './cell-arrays.ts';
 import { type CellCursor, CellKind, type Cells, type SourceRecord } from './source.ts';
 import type { SqliteStore } from './sqlite.ts';
 import { IndexWalk, TableWalk } from './sqlite-btree.ts';
 import type { Spelling } from './sqlite-order.ts';
-import { bytesOf, type PageFile } from './sqlite-pages.ts';
+import type { PageFile } from './sqlite-pages.ts';
+import { literal, quote } from './sqlite-quote.ts';
 import { compareRecords, type RecordShape, readRecord } from './sqlite-record.ts';
 
 /** How the rows of a table are found in the pages of its file. */
@@ -16,8 +18,6 @@ export interface PagePlan extends RecordShape {
   readonly rowidAt: number;
 }
 
-const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
-
 /**
  * The plan for an ordinary table in this order; undefined for everything else: the engine has to read it.
  * @param columns those that are read
@@ -29,7 +29,7 @@ export function pagePlan(
   order: SourceOrder,
 ): PagePlan | undefined {
   const ask = (sql: string) => store.query(sql);
-  const name = text(table);
+  const name = literal(table);
   const [found] =
     ask(`select m.rootpage, l.wr from sqlite_master m join pragma_table_list l on l.name = m.name
     where m.type = 'table' and m.name = ${name} and l.schema = 'main' and l.type = 'table'`);
@@ -37,7 +37,7 @@ export function pagePlan(
   const stored = ask(`select name, type, pk, hidden from pragma_table_xinfo(${name}) order by cid`);
   // Generated columns are not where their number says.
   if (stored.some(([, , , hidden]) => hidden !== 0n)) return undefined;
-  const of = `from "${table.replaceAll('"', '""')}"`;
+  const of = `from ${quote(table)}`;
   // Each by itself is one look-up.
   const [bounds] = ask(`select (select min(rowid) ${of}), (select max(rowid) ${of})`);
   if (bounds!.some((rowid) => rowid !== null && !Number.isSafeInteger(Number(rowid)))) return undefined;
@@ -67,7 +67,7 @@ export function pagePlan(
   const wanted = [...series, ...order.by].join('\0');
   for (const [index, , root] of indexes) {
     const parts = ask(
-      `select name, "desc", coll from pragma_index_xinfo(${text(String(index))}) where key = 1 order by seqno`,
+      `select name, "desc", coll from pragma_index_xinfo(${literal(String(index))}) where key = 1 order by seqno`,
     );
     const usual = parts.every(([, descends, collation]) => descends === 0n && collation === 'BINARY');
     if (usual && parts.map(([column]) => column).join('\0') === wanted)
@@ -202,16 +202,8 @@ function seek(file: PageFile, table: TableWalk, rowid: number): true {
   return true;
 }
 
-const NOTHING = bytesOf(0);
-
 /** Rows as they lie in the file's pages. */
-export class PageCursor implements CellCursor, Cells {
-  bytes = NOTHING.bytes;
-  view = NOTHING.view;
-  readonly kinds: Uint8Array;
-  readonly numbers: Float64Array;
-  readonly starts: Uint32Array;
-  readonly sizes: Uint32Array;
+export class PageCursor extends CellArrays implements CellCursor {
   readonly #table: TableWalk;
 
   /** @param engine what to ask for a row that is not whole in its record */
@@ -222,10 +214,7 @@ export class PageCursor implements CellCursor, Cells {
     columns: number,
     private readonly engine: { row(rowid: number): Cells; find(rowid: number): SourceRecord },
   ) {
-    this.kinds = new Uint8Array(columns).fill(CellKind.null);
-    this.numbers = new Float64Array(columns);
-    this.starts = new Uint32Array(columns);
-    this.sizes = new Uint32Array(columns);
+    super(columns);
     this.#table = new TableWalk(file, plan.root, sequence.scattered);
   }
 

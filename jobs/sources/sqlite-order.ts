@@ -1,5 +1,6 @@
 import type { SourceOrder } from '../engine/mapping.ts';
 import type { SqliteStore } from './sqlite.ts';
+import { quote } from './sqlite-quote.ts';
 
 /** A part of a table that the engine yields in key order by itself. */
 export interface Stretch {
@@ -17,8 +18,6 @@ export interface Spelling {
   readonly key: readonly Buffer[];
   readonly count: number;
 }
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /**
  * The table as stretches whose sequence is key order: one a series, with all spellings of its name together. Rows whose

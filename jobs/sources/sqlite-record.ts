@@ -1,5 +1,5 @@
+import type { Bytes } from './read-ahead.ts';
 import { CellKind, type Cells } from './source.ts';
-import type { Bytes } from './sqlite-pages.ts';
 
 /** Reads a big-endian base-128 number; where it ends is in {@link varintEnd}. Beyond 2^53 it loses digits. */
 export function varint(bytes: Buffer, at: number): number {
@@ -25,6 +25,22 @@ export function varint(bytes: Buffer, at: number): number {
 export let varintEnd = 0;
 
 function longVarint(bytes: Buffer, at: number): number {
+  let value = 0;
+  for (let i = 0; i < EXACT_BYTES; i++) {
+    const byte = bytes[at + i]!;
+    value = value * 0x80 + (byte & 0x7f);
+    if (byte < 0x80) {
+      varintEnd = at + i + 1;
+      return value;
+    }
+  }
+  return longestVarint(bytes, at);
+}
+
+/** So many bytes have seven bits each that a double holds. */
+const EXACT_BYTES = 7;
+
+function longestVarint(bytes: Buffer, at: number): number {
   let value = 0n;
   for (let i = 0; i < 8; i++) {
     const byte = bytes[at + i]!;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import initialize from '@sqlite.org/sqlite-wasm';
 import { ReadAhead } from './read-ahead.ts';
-import { CellKind } from './source.ts';
+import { CellKind, type Cells } from './source.ts';
 
 /**
  * SQLite's own engine, compiled to WebAssembly: what a row holds is read from its memory, where the driver would make a
@@ -64,6 +64,8 @@ interface Sqlite3 {
 }
 
 const VFS = 'node-files';
+/** Chunks of each file that are kept. */
+const CHUNKS = 32;
 /** Open files, by where SQLite has their structs; only a named one is read ahead, as nobody writes to it. */
 const files = new Map<number, { readonly fd: number; readonly ahead?: ReadAhead }>();
 let temporary = 0;
@@ -133,7 +135,7 @@ function installFiles(): void {
     xOpen: (_vfs: number, name: number, file: number, flags: number, out: number) =>
       attempt(() => {
         const fd = name === 0 ? openTemporary() : openSync(wasm.cstrToJs(name), 'r');
-        files.set(file, name === 0 ? { fd } : { fd, ahead: new ReadAhead(fd) });
+        files.set(file, name === 0 ? { fd } : { fd, ahead: new ReadAhead(fd, CHUNKS) });
         new capi.sqlite3_file(file).$pMethods = methods.pointer;
         if (out !== 0) wasm.poke32(out, flags);
       }, capi.SQLITE_CANTOPEN),
@@ -248,13 +250,7 @@ export class WasmStatement {
    * Of the columns from `first` on, kind, number, and place and size of a text or blob: from SQLite's own struct of each
    * value, for one call instead of three a column.
    */
-  read(
-    first: number,
-    kinds: Uint8Array,
-    numbers: Float64Array,
-    starts: Uint32Array,
-    sizes: Uint32Array,
-  ): void {
+  read(first: number, { kinds, numbers, starts, sizes }: Omit<Cells, 'bytes' | 'view'>): void {
     const at = sqlite3_column_value!(this.pointer, first);
     const heap = heapView();
     for (let i = 0; i < kinds.length; i++) {

@@ -2,11 +2,9 @@ import Database from 'libsql';
 import { JsonNumber } from './json-value.ts';
 import { pythonJson } from './json-write.ts';
 import type { Raw } from './source.ts';
+import { literal, quote } from './sqlite-quote.ts';
 import { definitionsIn, otherTables } from './sqlite-tables.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /** A value that the legacy table has no place for, and why. */
 export interface Refusal {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import Database from 'libsql';
 import type { Field, SourceOrder, TableMapping } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { CellArrays } from './cell-arrays.ts';
 import {
   type CellCursor,
   CellKind,
@@ -23,12 +24,11 @@ import {
 } from './sqlite-cells.ts';
 import { type Stretch, stretchesOf } from './sqlite-order.ts';
 import { PageFile } from './sqlite-pages.ts';
+import { literal, quote } from './sqlite-quote.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
 import { heapView, memory, WasmDatabase, type WasmStatement } from './sqlite-wasm.ts';
 
 const BLOCK = 1000;
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** A snapshot's SQLite file, opened read-only. Never open a living store: even reading can change it. */
 export class SqliteStore {
@@ -96,8 +96,6 @@ export class SqliteStore {
     return new SqliteReader(this, this.#engine, this.#pages, mapping, columns, known as Known);
   }
 }
-
-const literal = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /**
  * The rows of one table in key order.
@@ -362,24 +360,14 @@ interface Shape {
 }
 
 /** The rows that a statement yields, whose first column is the rowid. */
-class Cursor implements CellCursor, Cells {
+class Cursor extends CellArrays implements CellCursor {
   rowid = 0;
-  bytes = memory();
-  view = heapView();
-  readonly kinds: Uint8Array;
-  readonly numbers: Float64Array;
-  readonly starts: Uint32Array;
-  readonly sizes: Uint32Array;
 
   constructor(
     readonly statement: WasmStatement,
     private readonly shape: Shape,
   ) {
-    const { length } = shape.columns;
-    this.kinds = new Uint8Array(length);
-    this.numbers = new Float64Array(length);
-    this.starts = new Uint32Array(length);
-    this.sizes = new Uint32Array(length);
+    super(shape.columns.length);
   }
 
   get row(): Cells {
@@ -390,7 +378,7 @@ class Cursor implements CellCursor, Cells {
     const { statement } = this;
     if (!statement.step()) return false;
     this.rowid = statement.double(0);
-    statement.read(1, this.kinds, this.numbers, this.starts, this.sizes);
+    statement.read(1, this);
     this.bytes = memory();
     this.view = heapView();
     return true;

@@ -203,6 +203,41 @@ export async function emptyTarget(platform: Platform, system: SystemMapping): Pr
   });
 }
 
+/** Answers statements within one database. */
+type Rows = (sql: string) => Promise<pg.QueryResultRow[]>;
+
+/** What the ledger says of each table, however many batches and parts it took. */
+export async function accountsOf(rows: Rows): Promise<unknown> {
+  return [
+    await rows(`select table_name, read, inserted, updated, unchanged, merged, quarantined, complete
+                from migration.progress order by table_name`),
+    await rows(
+      'select table_name, locator, code, field, detail, payload from migration.quarantine order by 1, 2',
+    ),
+    await rows('select table_name, locator, winner, rule, identical from migration.merged order by 1, 2'),
+  ];
+}
+
+/** A load whose signal says stop as soon as a few batches of a table are stored. */
+export async function stoppedIn<T>(
+  table: string,
+  rows: Rows,
+  load: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const watch = setInterval(async () => {
+    const [found] = await rows(
+      `select count(*)::int as n from migration.batch where table_name = ${pg.escapeLiteral(table)}`,
+    ).catch(() => []);
+    if (found?.n > 2) stop.abort(new Error('stopped'));
+  }, 10);
+  try {
+    return await load(stop.signal);
+  } finally {
+    clearInterval(watch);
+  }
+}
+
 /** Runs statements in a transaction of the administrator's that stays open, with its locks, until `release` or the end. */
 export async function whileHolding<T>(
   platform: Platform,

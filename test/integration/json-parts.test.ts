@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { EVENT_IDS, writeEvents } from '../../bench/json/events.ts';
 import { byTime } from './by-time.ts';
-import { asAdmin, dropSystems, dump, emptyTarget, run, scratch } from './harness.ts';
+import { accountsOf, asAdmin, dropSystems, dump, emptyTarget, run, scratch, stoppedIn } from './harness.ts';
 
 describe('a large file in parts', () => {
   const platform = inject('platform');
@@ -20,14 +20,7 @@ describe('a large file in parts', () => {
     });
   const rows = (sql: string) =>
     asAdmin(platform, byTime.database, async (client) => (await client.query(sql)).rows);
-  const ledger = async () => [
-    await rows(`select table_name, read, inserted, updated, unchanged, merged, quarantined, complete
-                from migration.progress order by table_name`),
-    await rows(
-      'select table_name, locator, code, field, detail, payload from migration.quarantine order by 1, 2',
-    ),
-    await rows('select table_name, locator, winner, rule, identical from migration.merged order by 1, 2'),
-  ];
+  const ledger = () => accountsOf(rows);
 
   beforeAll(async () => {
     home = await scratch();
@@ -71,15 +64,7 @@ describe('a large file in parts', () => {
   });
 
   it.each([1, 3])('stopped on two threads goes on with %i, from where each part was', async (threads) => {
-    const stop = new AbortController();
-    const watch = setInterval(async () => {
-      const [found] = await rows(
-        `select count(*)::int as n from migration.batch where table_name = 'analytics'`,
-      ).catch(() => [{ n: 0 }]);
-      if (found.n > 2) stop.abort(new Error('stopped'));
-    }, 10);
-    await steps(['load'], 2, stop.signal);
-    clearInterval(watch);
+    await stoppedIn('analytics', rows, (signal) => steps(['load'], 2, signal));
     expect((await steps(['load'], threads)).error).toBeUndefined();
     expect(await dump(platform, byTime)).toEqual(onOneThread);
     expect(await ledger()).toEqual(accounts);

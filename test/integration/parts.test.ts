@@ -1,7 +1,17 @@
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { writeSample } from '../../jobs/sample/index.ts';
-import { asAdmin, dropSystems, dump, emptyTarget, run, scratch, systemNamed } from './harness.ts';
+import {
+  accountsOf,
+  asAdmin,
+  dropSystems,
+  dump,
+  emptyTarget,
+  run,
+  scratch,
+  stoppedIn,
+  systemNamed,
+} from './harness.ts';
 
 describe('a large table in parts', () => {
   const platform = inject('platform');
@@ -20,15 +30,7 @@ describe('a large table in parts', () => {
     });
   const rows = (sql: string) =>
     asAdmin(platform, system.database, async (client) => (await client.query(sql)).rows);
-  /** What the ledger says of each table, however many batches it took. */
-  const ledger = async () => [
-    await rows(`select table_name, read, inserted, updated, unchanged, merged, quarantined, complete
-                from migration.progress order by table_name`),
-    await rows(
-      'select table_name, locator, code, field, detail, payload from migration.quarantine order by 1, 2',
-    ),
-    await rows('select table_name, locator, winner, rule, identical from migration.merged order by 1, 2'),
-  ];
+  const ledger = () => accountsOf(rows);
 
   beforeAll(async () => {
     home = await scratch();
@@ -69,15 +71,7 @@ describe('a large table in parts', () => {
   });
 
   it.each([1, 3])('stopped on two threads goes on with %i, from where each part was', async (threads) => {
-    const stop = new AbortController();
-    const watch = setInterval(async () => {
-      const [found] = await rows(
-        `select count(*)::int as n from migration.batch where table_name = 'ohlcv_data'`,
-      ).catch(() => [{ n: 0 }]);
-      if (found.n > 2) stop.abort(new Error('stopped'));
-    }, 10);
-    const stopped = await steps(['load'], 2, stop.signal);
-    clearInterval(watch);
+    const stopped = await stoppedIn('ohlcv_data', rows, (signal) => steps(['load'], 2, signal));
     const before = await rows('select * from migration.batch order by table_name, n');
     expect(before.length).toBeGreaterThan(2);
     const report = await steps(['load', 'index', 'verify'], threads);

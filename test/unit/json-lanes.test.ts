@@ -19,14 +19,13 @@ import { CopyBuffer } from '../../jobs/engine/copy-buffer.ts';
 import type { Field, TableMapping } from '../../jobs/engine/mapping.ts';
 import { Parents } from '../../jobs/engine/parents.ts';
 import { int8 } from '../../jobs/engine/pg-types.ts';
-import { Reject } from '../../jobs/engine/reject.ts';
 import { RowConverter } from '../../jobs/engine/row-converter.ts';
 import { SortedReader } from '../../jobs/engine/sorted-reader.ts';
 import { JsonCollection } from '../../jobs/sources/json-collection.ts';
-import type { EntityReader, OrderedReader, SourceRecord } from '../../jobs/sources/source.ts';
+import type { EntityReader, OrderedReader } from '../../jobs/sources/source.ts';
 import { lightningTalk } from '../../jobs/systems/lightning-talk/index.ts';
 import { randomDocument, seededRandom } from '../json-documents.ts';
-import { mappingOf, rowsIn, writtenFile } from '../records.ts';
+import { longWay, mappingOf, rowsIn, writtenFile } from '../records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cutover-json-lanes-'));
 const opened: SortedReader[] = [];
@@ -179,18 +178,6 @@ const KINDS: Record<string, Field> = {
     orphan: { note: 'L16' },
   }),
 };
-
-/** What becomes of a record the long way: its fields, or the reason. */
-function longWay(converter: RowConverter, record: SourceRecord): (string | null)[] | string {
-  const out = new CopyBuffer();
-  try {
-    converter.convert(record, out);
-    return rowsIn(out)[0]!;
-  } catch (error) {
-    if (error instanceof Reject) return error.code;
-    throw error;
-  }
-}
 
 /** Reads records both ways. @returns how many took the short one, and those that both ways make another thing of */
 async function bothWays(mapping: TableMapping, texts: readonly string[]) {

@@ -7,12 +7,11 @@ import { bigint, bool, double, integer, naiveUtc, text } from '../../jobs/engine
 import { CopyBuffer } from '../../jobs/engine/copy-buffer.ts';
 import type { TableMapping } from '../../jobs/engine/mapping.ts';
 import { Parents } from '../../jobs/engine/parents.ts';
-import { Reject } from '../../jobs/engine/reject.ts';
 import { RowConverter } from '../../jobs/engine/row-converter.ts';
 import { random } from '../../jobs/sample/random.ts';
 import { SqliteStore } from '../../jobs/sources/sqlite.ts';
 import { SYSTEMS } from '../../jobs/systems/index.ts';
-import { mappingOf, rowsIn } from '../records.ts';
+import { longWay, mappingOf, rowsIn } from '../records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cutover-lanes-'));
 const opened: SqliteStore[] = [];
@@ -42,21 +41,6 @@ const NUMBERS = [
   ...['9223372036854775807', '-9223372036854775808', '-9007199254740993'],
 ];
 const ANY = [...TEXTS, ...TIMES, ...NUMBERS, 'null', "x'0102'", "'1.5'", "'7'"];
-
-/** What becomes of a row the long way: its fields, or the reason. */
-function longWay(
-  converter: RowConverter,
-  record: Parameters<RowConverter['convert']>[0],
-): (string | null)[] | string {
-  const out = new CopyBuffer();
-  try {
-    converter.convert(record, out);
-    return rowsIn(out)[0]!;
-  } catch (error) {
-    if (error instanceof Reject) return error.code;
-    throw error;
-  }
-}
 
 let n = 0;
 /** Rows of a table of these columns, each value by `pick`, read both ways. */

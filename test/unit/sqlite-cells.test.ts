@@ -69,7 +69,7 @@ function fromEngine(file: string, sql: string): string[] {
       starts: new Uint32Array(columns),
       sizes: new Uint32Array(columns),
     };
-    statement.read(1, cells.kinds, cells.numbers, cells.starts, cells.sizes);
+    statement.read(1, cells);
     rows.push(shown(statement.double(0), { ...cells, bytes: memory() }));
   }
   statement.close();

@@ -30,7 +30,7 @@ function publicly(statement: WasmStatement, column: number): unknown {
 function atOnce(statement: WasmStatement, columns: number): unknown[] {
   const [kinds, numbers] = [new Uint8Array(columns), new Float64Array(columns)];
   const [starts, sizes] = [new Uint32Array(columns), new Uint32Array(columns)];
-  statement.read(0, kinds, numbers, starts, sizes);
+  statement.read(0, { kinds, numbers, starts, sizes });
   return Array.from(kinds, (kind, i) => {
     if (kind <= CellKind.real) return [kind, numbers[i]];
     if (kind === CellKind.null) return [kind];
@@ -121,7 +121,7 @@ describe('reading ahead', () => {
     const file = join(folder, 'bytes');
     writeFileSync(file, content);
     const fd = openSync(file, 'r');
-    const ahead = new ReadAhead(fd);
+    const ahead = new ReadAhead(fd, 32);
     const into = new Uint8Array(70_000);
     const near = () => values.int(0, 40) * 4096;
     for (let i = 0; i < 5000; i++) {
