@@ -25,8 +25,9 @@ export function varint(bytes: Buffer, at: number): number {
 export let varintEnd = 0;
 
 function longVarint(bytes: Buffer, at: number): number {
+  // Seven bytes fit a double; the eighth rounds once.
   let value = 0;
-  for (let i = 0; i < EXACT_BYTES; i++) {
+  for (let i = 0; i < 8; i++) {
     const byte = bytes[at + i]!;
     value = value * 0x80 + (byte & 0x7f);
     if (byte < 0x80) {
@@ -34,24 +35,11 @@ function longVarint(bytes: Buffer, at: number): number {
       return value;
     }
   }
-  return longestVarint(bytes, at);
-}
-
-/** So many bytes have seven bits each that a double holds. */
-const EXACT_BYTES = 7;
-
-function longestVarint(bytes: Buffer, at: number): number {
-  let value = 0n;
-  for (let i = 0; i < 8; i++) {
-    const byte = bytes[at + i]!;
-    value = (value << 7n) | BigInt(byte & 0x7f);
-    if (byte < 0x80) {
-      varintEnd = at + i + 1;
-      return Number(value);
-    }
-  }
+  // The ninth has eight bits, the sign of all among them.
+  let exact = 0n;
+  for (let i = 0; i < 8; i++) exact = (exact << 7n) | BigInt(bytes[at + i]! & 0x7f);
   varintEnd = at + 9;
-  return Number(BigInt.asIntN(64, (value << 8n) | BigInt(bytes[at + 8]!)));
+  return Number(BigInt.asIntN(64, (exact << 8n) | BigInt(bytes[at + 8]!)));
 }
 
 /** Serial types of an integer of eight bytes and of a real. */
