@@ -4,6 +4,7 @@ import type { Counts } from '../engine/ledger.ts';
 import type { LoadCrew } from '../engine/load.ts';
 import type { PaceOptions } from '../engine/pace.ts';
 import type { Known, PartTask } from '../engine/part.ts';
+import type { Purpose } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import { type MappingOrigin, makeThreadFile } from './thread-file.ts';
@@ -13,6 +14,7 @@ export interface Site {
   readonly system: string;
   readonly origin?: MappingOrigin | undefined;
   readonly snapshot: Snapshot;
+  readonly purpose: Purpose;
   readonly scratch: string;
   /** Of the database, with the login that the step has. */
   readonly url: string;

@@ -26,7 +26,8 @@ async function begin() {
   const client = await connect(site.url, site.name);
   try {
     await setForSession(client, site.settings);
-    return { client, store: await openStore(system, site.snapshot, `${site.scratch}-${threadId}`) };
+    const scratch = `${site.scratch}-${threadId}`;
+    return { client, store: await openStore(system, site.snapshot, scratch, site.purpose) };
   } catch (error) {
     await client.end().catch(() => {});
     throw error;

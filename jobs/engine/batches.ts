@@ -59,8 +59,6 @@ export interface BatchOptions {
   readonly counts?: (position: number) => boolean;
   /** Rows a batch. */
   readonly rows: number;
-  /** Read by the store's own engine alone, see `OrderedReader.cells`. */
-  readonly byEngine?: boolean;
   /** A batch's rows may be overwritten once the next but one is there: memory is used again instead of collected. */
   readonly recycle?: boolean;
 }
@@ -236,7 +234,7 @@ export async function* batches(
   };
 
   if (lanes) {
-    for (const cursor of reader.cells!(warmUp, options.byEngine)) {
+    for (const cursor of reader.cells!(warmUp)) {
       while (position < end && cursor.next()) {
         const batch = add(cursor, undefined);
         if (batch) yield batch;

@@ -140,7 +140,6 @@ export async function compareTable(
   for await (const batch of batches(mapping, reader, parents, {
     ...(range && { first: range.from, from: range.from, to: range.to }),
     rows: 10_000,
-    byEngine: true,
     recycle: true,
   })) {
     signal?.throwIfAborted();

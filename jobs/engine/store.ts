@@ -28,17 +28,21 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
+/** What a snapshot is opened for: to be loaded, or to prove what was. */
+export type Purpose = 'load' | 'proof';
+
 /** @param scratch folder for what has to be sorted on disk; made, and removed by `close` */
 export async function openStore(
   system: SystemMapping,
   snapshot: Snapshot,
   scratch: string,
+  purpose: Purpose,
 ): Promise<OpenStore> {
   const layout = system.source;
   if (layout.kind === 'sqlite') {
     // Its engine is made ready as it is imported, which a store of files has no use for.
     const { SqliteStore } = await import('../sources/sqlite.ts');
-    const sqlite = new SqliteStore(snapshot.database!);
+    const sqlite = new SqliteStore(snapshot.database!, purpose === 'proof');
     return {
       sqlite,
       reader: async (mapping, _parents, known) => sqlite.reader(mapping, known),

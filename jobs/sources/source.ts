@@ -41,11 +41,8 @@ export interface OrderedReader extends EntityReader {
   readonly count: number;
   /** The columns of a store whose rows can be copied cell by cell. */
   readonly columns?: readonly string[];
-  /**
-   * The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`.
-   * @param byEngine read by the store's own engine alone: a proof doesn't see with the eyes of the load
-   */
-  cells?(from: number, byEngine?: boolean): Iterable<CellCursor>;
+  /** The rows from `from` on, as they lie in the store: the sequence of the cursors is the order of `blocks`. */
+  cells?(from: number): Iterable<CellCursor>;
   /** Places where another thread may begin: no key, and no rule that looks back, reaches over them. */
   cuts?(): readonly Cut[];
   /** What it took a first pass to find out: a reader of the same records on another thread is spared it. */

@@ -275,6 +275,44 @@ export class IndexWalk extends Walk {
     return this.#compare(key) === 0;
   }
 
+  /** The first fields of the entry that it stands on, copied; undefined where one of them is no text. */
+  texts(fields: number): Buffer[] | undefined {
+    const { bytes } = this.piece;
+    let body = this.start + varint(bytes, this.start);
+    let head = varintEnd;
+    const found: Buffer[] = [];
+    for (let i = 0; i < fields; i++) {
+      const type = varint(bytes, head);
+      head = varintEnd;
+      if (type < 12 || type % 2 === 0) return undefined;
+      const size = (type - 13) / 2;
+      found.push(Buffer.from(bytes.subarray(body, body + size)));
+      body += size;
+    }
+    return found;
+  }
+
+  /**
+   * Goes behind the entries that begin with these texts, as the one does that it stands on, and stands on the next one.
+   * @returns how many there are, and whether there is a next one
+   */
+  pass(key: readonly Uint8Array[]): { readonly count: number; readonly goesOn: boolean } {
+    for (let count = 1; ; count++) {
+      if (this.leaf && this.next < this.cells) {
+        // Where the last entry of a leaf begins so, all of its entries do.
+        const { next } = this;
+        this.piece = this.pages.piece;
+        this.#take(this.cells - 1);
+        if (this.has(key)) {
+          count += this.cells - next;
+          this.next = this.cells;
+        }
+      }
+      if (!this.step()) return { count, goesOn: false };
+      if (!this.has(key)) return { count, goesOn: true };
+    }
+  }
+
   #notBefore(key: readonly Uint8Array[]): number {
     let [low, high] = [0, this.cells];
     while (low < high) {

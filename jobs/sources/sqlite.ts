@@ -22,7 +22,7 @@ import {
   pagePlan,
   type Sequence,
 } from './sqlite-cells.ts';
-import { type Stretch, stretchesOf } from './sqlite-order.ts';
+import { type Stretch, spellingsInPages, spellingsOf, stretchesOf } from './sqlite-order.ts';
 import { PageFile } from './sqlite-pages.ts';
 import { literal, quote } from './sqlite-quote.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
@@ -34,9 +34,13 @@ const BLOCK = 1000;
 export class SqliteStore {
   readonly #db: Database.Database;
   readonly #engine: WasmDatabase;
-  readonly #pages: PageFile;
+  readonly #pages: PageFile | undefined;
 
-  constructor(readonly file: string) {
+  /** @param byEngine everything is read by SQLite's own engine: a proof doesn't see with the eyes of the load */
+  constructor(
+    readonly file: string,
+    byEngine = false,
+  ) {
     try {
       this.#db = new Database(readOnlyUri(file));
       // The driver sorts in memory unless told otherwise.
@@ -45,7 +49,7 @@ export class SqliteStore {
       // Texts are read as the bytes that are stored.
       if (encoding !== 'UTF-8') throw new Error(`its encoding is ${encoding}; only UTF-8 can be read`);
       this.#engine = new WasmDatabase(file);
-      this.#pages = new PageFile(file);
+      this.#pages = byEngine ? undefined : new PageFile(file);
     } catch (error) {
       throw new CutoverError(
         'source',
@@ -59,7 +63,7 @@ export class SqliteStore {
   }
 
   close(): void {
-    this.#pages.close();
+    this.#pages?.close();
     this.#engine.close();
     this.#db.close();
   }
@@ -120,7 +124,7 @@ export class SqliteReader implements OrderedReader {
   constructor(
     private readonly store: Pick<SqliteStore, 'file' | 'query'>,
     private readonly engine: WasmDatabase,
-    private readonly pages: PageFile,
+    private readonly pages: PageFile | undefined,
     mapping: TableMapping,
     columns: string[] | undefined,
     known: Known | undefined,
@@ -160,12 +164,19 @@ export class SqliteReader implements OrderedReader {
   }
 
   get known(): Known {
-    this.#known ??= {
-      count: this.count,
-      stretches: stretchesOf(this.store, this.entity, this.#order, this.count),
-      pages: pagePlan(this.store, this.entity, this.columns, this.#order),
-    };
+    this.#known ??= this.#lookUp();
     return this.#known;
+  }
+
+  #lookUp(): Known {
+    const { entity, columns, count, store, pages } = this;
+    const plan = pages && pagePlan(store, entity, columns, this.#order);
+    const stretches = stretchesOf(this.#order, count, (series) =>
+      plan?.index === undefined
+        ? spellingsOf(store, entity, series)
+        : spellingsInPages(pages!, plan.index, series.length),
+    );
+    return { count, stretches, pages: plan };
   }
 
   async *blocks(from: number): AsyncGenerator<SourceRecord[]> {
@@ -184,8 +195,8 @@ export class SqliteReader implements OrderedReader {
     if (block.length > 0) yield block;
   }
 
-  *cells(from: number, byEngine = false): Generator<CellCursor> {
-    const plan = byEngine ? undefined : this.known.pages;
+  *cells(from: number): Generator<CellCursor> {
+    const plan = this.known.pages;
     for (const [stretch, skip] of this.#rest(from)) {
       if (plan && (plan.index === undefined || stretch.spellings)) {
         yield this.#inPages(plan, this.#sequence(plan, stretch, skip));
@@ -216,7 +227,7 @@ export class SqliteReader implements OrderedReader {
 
   /** The table's records by rowid; like all below, only of a table that has a `definition`. */
   records(): TableWalk {
-    return new TableWalk(this.pages, this.known.pages!.root);
+    return new TableWalk(this.pages!, this.known.pages!.root);
   }
 
   /** The rowids of all rows, in key order. @returns the next one; undefined behind the last */
@@ -240,7 +251,7 @@ export class SqliteReader implements OrderedReader {
       return () => (records.step() ? records.rowid : undefined);
     }
     if (stretch.spellings) {
-      const entries = new Entries(this.pages, plan.index, stretch.spellings, 0);
+      const entries = new Entries(this.pages!, plan.index, stretch.spellings, 0);
       return () => entries.next();
     }
     const found: number[] = [];
@@ -251,7 +262,7 @@ export class SqliteReader implements OrderedReader {
 
   /** A cursor that goes from one row to another. @param next the rowid; undefined behind the last one */
   at(next: () => number | undefined): CellCursor {
-    return this.#inPages(this.known.pages!, new Picked(this.pages, next));
+    return this.#inPages(this.known.pages!, new Picked(this.pages!, next));
   }
 
   /** These rows alone. @param rowids in key order */
@@ -313,12 +324,12 @@ export class SqliteReader implements OrderedReader {
 
   #sequence(plan: PagePlan, { count, spellings }: Stretch, skip: number): Sequence {
     return plan.index === undefined
-      ? new InTable(this.pages, skip, count - skip)
-      : new Entries(this.pages, plan.index, spellings!, skip);
+      ? new InTable(this.pages!, skip, count - skip)
+      : new Entries(this.pages!, plan.index, spellings!, skip);
   }
 
   #inPages(plan: PagePlan, sequence: Sequence): PageCursor {
-    return new PageCursor(this.pages, plan, sequence, this.columns.length, this);
+    return new PageCursor(this.pages!, plan, sequence, this.columns.length, this);
   }
 
   *#byEngine({ where, values }: Stretch, skip: number): Generator<Cursor> {

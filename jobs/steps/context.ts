@@ -14,7 +14,7 @@ import {
 import { codeDigest } from '../engine/digest.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
 import { Pace, type PaceOptions } from '../engine/pace.ts';
-import { type OpenStore, openStore } from '../engine/store.ts';
+import { type OpenStore, openStore, type Purpose } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import type { SystemReport } from '../report.ts';
@@ -92,31 +92,38 @@ export async function prepareLoading(client: pg.Client, system: SystemMapping): 
   await setForSession(client, loadSettings(system));
 }
 
-export function loadSettings(system: SystemMapping): Readonly<Record<string, string>> {
+function loadSettings(system: SystemMapping): Readonly<Record<string, string>> {
   return { 'cutover.loading': 'on', ...system.loadSettings };
 }
 
-/** Opens the current snapshot for the time of `use`. @param trust see {@link currentSnapshot} */
+/** Opens the current snapshot for the time of `use`. What no seal shows, a proof finds: it hashes all of it. */
 export async function withCurrentStore<T>(
   context: StepContext,
-  trust: Parameters<typeof currentSnapshot>[3],
+  purpose: Purpose,
   use: (store: OpenStore, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
-  const snapshot = await currentSnapshot(context.home, context.system.name, context.system.source, trust);
-  return withStore(context, snapshot, (store) => use(store, snapshot));
+  const { home, system } = context;
+  const trust = purpose === 'load' ? 'seal' : 'nothing';
+  const snapshot = await currentSnapshot(home, system.name, system.source, trust);
+  return withStore(context, snapshot, purpose, (store) => use(store, snapshot));
 }
 
 /** Opens a snapshot; `close` it. */
-export function openStoreOf({ home, system }: StepContext, snapshot: Snapshot): Promise<OpenStore> {
-  return openStore(system, snapshot, scratchFolder(home, system));
+export function openStoreOf(
+  { home, system }: StepContext,
+  snapshot: Snapshot,
+  purpose: Purpose,
+): Promise<OpenStore> {
+  return openStore(system, snapshot, scratchFolder(home, system), purpose);
 }
 
 export async function withStore<T>(
   context: StepContext,
   snapshot: Snapshot,
+  purpose: Purpose,
   use: (store: OpenStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStoreOf(context, snapshot);
+  const store = await openStoreOf(context, snapshot, purpose);
   try {
     return await use(store);
   } finally {
@@ -159,21 +166,17 @@ const saysWaiting =
     log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`);
 
 /** Threads for the large tables of a snapshot. `end` them. */
-export function crewOf(
-  context: StepContext,
-  kind: RoleKind,
-  snapshot: Snapshot,
-  settings: Readonly<Record<string, string>> = {},
-): Crew {
+export function crewOf(context: StepContext, purpose: Purpose, snapshot: Snapshot): Crew {
   const { home, system } = context;
   const site = {
     system: system.name,
     origin: context.origin,
     snapshot,
+    purpose,
     scratch: scratchFolder(home, system),
-    url: databaseUrl(context, kind),
+    url: databaseUrl(context, purpose === 'load' ? 'migrator' : 'verifier'),
     name: `cutover ${system.name}`,
-    settings,
+    settings: purpose === 'load' ? loadSettings(system) : {},
     pace: context.pace ?? {},
   };
   return new Crew(context.threads, context.partRows, site, context.signal, saysWaiting(context));

@@ -36,7 +36,7 @@ export async function inspect(context: StepContext): Promise<void> {
     report.remarks.push(`table ${table} of the living database is unknown and stays there`);
   }
   let rows = 0;
-  await withStore(context, snapshot, async (open) => {
+  await withStore(context, snapshot, 'load', async (open) => {
     const entities = new Set(system.tables.map((mapping) => mapping.entity));
     const notSource = system.source.kind === 'sqlite' ? Object.keys(system.source.notSource ?? {}) : [];
     for (const table of open.sqlite?.tables().keys() ?? []) {

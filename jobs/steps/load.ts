@@ -11,7 +11,6 @@ import {
   crewOf,
   databaseUrl,
   identityOf,
-  loadSettings,
   openStoreOf,
   paceOf,
   prepareLoading,
@@ -26,13 +25,12 @@ export async function load(context: StepContext): Promise<void> {
   const guard = await connectAs(context, 'migrator');
   try {
     await asRole(context, 'migrator', (client) =>
-      // What no seal shows, the proof finds: it hashes the snapshot again.
-      withCurrentStore(context, 'seal', async (store, snapshot) => {
+      withCurrentStore(context, 'load', async (store, snapshot) => {
         const fence = await holdTarget(guard, 'load', dryRun);
         if (await isCutOver(context, client)) return;
         await prepareLoading(client, system);
         const identity = await identityOf(context, snapshot, await recordedDigest(client));
-        const crew = crewOf(context, 'migrator', snapshot, loadSettings(system));
+        const crew = crewOf(context, 'load', snapshot);
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
           crew,
           pace: paceOf(context),
@@ -45,7 +43,7 @@ export async function load(context: StepContext): Promise<void> {
           onBatch: (table, done, of) => log(`${system.name}: ${table} ${done}/${of}`),
           openSnapshot: async (digest) => {
             const earlier = await earlierSnapshot(context.home, system.name, system.source, digest);
-            return earlier && openStoreOf(context, earlier);
+            return earlier && openStoreOf(context, earlier, 'load');
           },
           onChanges: (table, read, of) => log(`${system.name}: ${table} ${read} of ${of} looked at again`),
         }).finally(() => crew.end());

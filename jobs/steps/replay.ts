@@ -23,7 +23,7 @@ export async function replay(context: StepContext): Promise<void> {
   const guard = await connectAs(context, 'migrator');
   try {
     await asRole(context, 'migrator', (client) =>
-      withCurrentStore(context, 'nothing', async (store, snapshot) => {
+      withCurrentStore(context, 'load', async (store, snapshot) => {
         const fence = await holdTarget(guard, 'replay', dryRun);
         await prepareLoading(client, system);
         const run = await findRun(client, await identityOf(context, snapshot, await recordedDigest(client)));

@@ -57,7 +57,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
     // Without a final sync it may be asked at any time how far a database has gone from its snapshot.
     if (context.final !== undefined && (await isCutOver(context, guard))) return divergences;
     await asRole(context, 'verifier', (client) =>
-      withCurrentStore(context, 'nothing', async (store, snapshot) => {
+      withCurrentStore(context, 'proof', async (store, snapshot) => {
         await client.query('begin isolation level repeatable read read only');
         // It waits in its transaction while threads compare in the same snapshot.
         await client.query('set local idle_in_transaction_session_timeout = 0');
@@ -81,7 +81,7 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
         const parents = new Parents();
         const exported = await client.query<{ view: string }>('select pg_export_snapshot() as view');
         const view = exported.rows[0]!.view;
-        const crew = crewOf(context, 'verifier', snapshot);
+        const crew = crewOf(context, 'proof', snapshot);
         const pace = new Pace({ maxRowsPerSecond: context.pace?.maxRowsPerSecond });
         let rows = 0;
         try {

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { SourceOrder } from '../../jobs/engine/mapping.ts';
 import { type Random, random } from '../../jobs/sample/random.ts';
 import { CellKind, type Cells } from '../../jobs/sources/source.ts';
-import { SqliteStore } from '../../jobs/sources/sqlite.ts';
+import { type SqliteReader, SqliteStore } from '../../jobs/sources/sqlite.ts';
 import { PageCursor } from '../../jobs/sources/sqlite-cells.ts';
 import { memory, WasmDatabase } from '../../jobs/sources/sqlite-wasm.ts';
 import { mappingOf } from '../records.ts';
@@ -38,13 +38,17 @@ function shown(rowid: number, { kinds, numbers, starts, sizes, bytes }: Omit<Cel
   return `${rowid}: ${values.join(' | ')}`;
 }
 
+function readerOf(file: string, order: SourceOrder, byEngine = false): SqliteReader {
+  const store = new SqliteStore(file, byEngine);
+  opened.push(store);
+  return store.reader(mappingOf({ fields: [], order }));
+}
+
 /** The rows of table `things` as the reader has them, and how many of them came from its pages. */
 function fromReader(file: string, order: SourceOrder, from = 0): { rows: string[]; byPages: number } {
-  const store = new SqliteStore(file);
-  opened.push(store);
   const rows: string[] = [];
   let byPages = 0;
-  for (const cursor of store.reader(mappingOf({ fields: [], order })).cells(from)) {
+  for (const cursor of readerOf(file, order).cells(from)) {
     while (cursor.next()) {
       rows.push(shown(cursor.rowid, cursor.row));
       if (cursor instanceof PageCursor) byPages++;
@@ -146,6 +150,35 @@ describe('rows that are read from the pages of the file are those that SQLite re
     },
   );
 
+  it.each(PAGE_SIZES)(
+    'and the rows of each series are counted as SQLite does, with pages of %i bytes',
+    (size) => {
+      const one = (row: number, values: Random) =>
+        row % 50 === 0 ? values.pick(['null', '7', "x'41'"]) : row < 1500 ? "'A'" : values.pick(NAMES);
+      const file = made(`pragma page_size = ${size};
+      create table things (name text, frame text, at, a, b real, c);
+      create index by_name_frame_at on things (name, frame, at);
+      ${filled(3000, (row, values) => `${one(row, values)}, ${one(row + 25, values)}, ${row}`)}`);
+      const order = { series: { name: new Map([['a', 'A']]), frame: new Map() }, by: ['at'] };
+      const { pages, stretches } = readerOf(file, order).known;
+      expect(pages?.index).toBeGreaterThan(0);
+      const { known } = readerOf(file, order, true);
+      expect(known.pages).toBeUndefined();
+      expect(stretches).toEqual(known.stretches);
+      expect(stretches.length).toBeGreaterThan(20);
+    },
+  );
+
+  it.each([
+    ['', []],
+    ["insert into things values ('a', 1)", [1]],
+    ["insert into things values ('a', 1), ('a', 2), ('b', 1), ('b', 2), ('b', 3)", [2, 3]],
+  ])('up to the last one: %s', (rows, counts) => {
+    const file = made(`create table things (name text, at); create index i on things (name, at); ${rows}`);
+    const { stretches } = readerOf(file, { series: { name: new Map() }, by: ['at'] }).known;
+    expect(stretches.map(({ count }) => count)).toEqual(counts);
+  });
+
   it('of a table that got columns later, and whose columns have left', () => {
     const file = made(`create table things (id integer primary key, a, b);
       insert into things values (1, 'x', 2.5), (2, 'y', 7);
@@ -180,19 +213,14 @@ describe('rows that are read from the pages of the file are those that SQLite re
   ])('leaves a table %s to the engine', (_, sql, by) => {
     const file = made(`${sql}; insert into things (id, a) values (3, 'x'), (1, 'y'), (2, 'z')`);
     const order = by === 'id' ? { by } : { series: { id: new Map() }, by: [by] };
-    const store = new SqliteStore(file);
-    opened.push(store);
-    const reader = store.reader(mappingOf({ fields: [], order: { ...order, by: [by] } }));
-    expect(reader.known.pages).toBeUndefined();
+    expect(readerOf(file, { ...order, by: [by] }).known.pages).toBeUndefined();
   });
 });
 
 it('a page that is none of the table is an error that names it', () => {
   const file = made(`create table things (id integer primary key, a);
     ${Array.from({ length: 500 }, (_, i) => `insert into things values (${i}, zeroblob(100));`).join('')}`);
-  const store = new SqliteStore(file);
-  opened.push(store);
-  const reader = store.reader(mappingOf({ fields: [], order: { by: ['id'] } }));
+  const reader = readerOf(file, { by: ['id'] });
   void reader.known;
   const fd = openSync(file, 'r+');
   writeSync(fd, Buffer.alloc(4096), 0, 4096, 4 * 4096);
