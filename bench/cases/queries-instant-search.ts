@@ -42,9 +42,9 @@ export async function someone({ postgres }: Pick<Stores, 'postgres'>): Promise<S
     `with book as (select study_book_id as id from questions group by 1 order by count(*) desc, 1 limit 1),
        typist as (select user_id, question_id from typing_logs where question_id is not null
          group by 1, 2 order by count(*) desc, 1, 2 limit 1),
-       visitor as (select user_id from learning_events group by 1 order by count(*) desc, 1 limit 1)
+       visitor as (select user_id, action from learning_events group by 1, 2 order by count(*) desc, 1, 2 limit 1)
      select study_books.user_id as owner, book.id as book, typist.user_id as typist, question_id as question,
-       visitor.user_id as visitor, (select email from users where id = study_books.user_id) as email
+       visitor.user_id as visitor, visitor.action, (select email from users where id = study_books.user_id) as email
      from book join study_books on study_books.id = book.id, typist, visitor`,
   );
   return rows[0]!;

@@ -10,6 +10,8 @@ export interface Someone {
   readonly question: string;
   /** A user with events. */
   readonly visitor: string;
+  /** What that user did most. */
+  readonly action: string;
   readonly email: string;
 }
 
@@ -55,7 +57,7 @@ export const instantSearchQueries = (of: Someone): readonly Query[] => [
   same('newest events', newest('learning_events', `user_id = '${of.visitor}'`, 1000, 'occurred_at')),
   same(
     'newest events of an action',
-    newest('learning_events', `user_id = '${of.visitor}' and action = 'login'`, 100, 'occurred_at'),
+    newest('learning_events', `user_id = '${of.visitor}' and action = '${of.action}'`, 100, 'occurred_at'),
   ),
   {
     name: 'user of an address',
