@@ -67,7 +67,8 @@ function aligned(rows: readonly string[][]): string[] {
 }
 
 const count = (value: number) => Math.round(value).toLocaleString('en-US');
-const seconds = (value: number) => value.toFixed(value < 10 ? 3 : 1);
+/** Queries take milliseconds and less. */
+const seconds = (value: number) => value.toFixed(value < 0.01 ? 5 : value < 10 ? 3 : 1);
 
 /** Three digits say as much as such a measurement knows. */
 const rounded = (value: number) => Number(value.toPrecision(3)).toLocaleString('en-US');
