@@ -1,11 +1,22 @@
 import { hostname } from 'node:os';
 import type pg from 'pg';
+import { setForSession } from '../database.ts';
 import { CutoverError } from '../errors.ts';
 
 /** Advisory lock of a target database: "cutover" in ASCII, cut to what a bigint holds. */
 const LOCK_KEY = 0x6375746f766572n;
 const PATIENCE_MS = 5000;
 const PAUSE_MS = 200;
+/**
+ * The server notices within two minutes that a session's machine is gone, and frees what it has locked: by default it
+ * asks for the first time after two hours.
+ */
+export const NOTICED: Readonly<Record<string, string>> = {
+  tcp_keepalives_idle: '60',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '6',
+};
+
 /** PostgreSQL cuts a session's name here. */
 const NAME_BYTES = 63;
 
@@ -19,6 +30,7 @@ const NAME_BYTES = 63;
  * @throws CutoverError `held` that says who holds it since when
  */
 export async function holdTarget(client: pg.Client, what: string, dryRun: boolean): Promise<bigint> {
+  await setForSession(client, NOTICED);
   await lock(client, 'pg_try_advisory_lock', dryRun ? `${what} --dry-run` : what);
   if (dryRun) {
     const { rows } = await client.query<{ fence: string }>('select fence from migration.target');
@@ -50,17 +62,22 @@ async function lock(client: pg.Client, how: string, what: string): Promise<void>
     if (Date.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
+  throw new CutoverError(
+    'held',
+    `database ${client.database} is held by ${(await holderOf(client)) ?? 'a run that has just ended'}`,
+    'Wait until that run has ended, or end it; then run the same command again.',
+  );
+}
+
+/** Who holds the target now, by the name of the session. */
+export async function holderOf(client: pg.Client): Promise<string | undefined> {
   const { rows } = await client.query<{ name: string }>(
     `select application_name as name from pg_locks join pg_stat_activity using (pid)
      where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = $1
        and database = (select oid from pg_database where datname = current_database())`,
     [LOCK_KEY],
   );
-  throw new CutoverError(
-    'held',
-    `database ${client.database} is held by ${rows[0]?.name ?? 'a run that has just ended'}`,
-    'Wait until that run has ended, or end it; then run the same command again.',
-  );
+  return rows[0]?.name;
 }
 
 /** What writes in a transaction of its own has to say. */
