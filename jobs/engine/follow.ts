@@ -33,24 +33,32 @@ export interface Processes {
   readonly patienceMs?: number | undefined;
 }
 
-/** Waits for the leader, as long as there is one. */
+/** Whether somebody holds the target, so that there may be a leader; `over`: nobody has for too long. */
+type Lead = 'held' | 'awaited' | 'over';
+
+/** Waits for the leader, as long as there may be one. */
 export class Patience {
-  #held = performance.now();
+  /** When a look found nobody, and none since found anybody: a load in between takes as long as it takes. */
+  #alone: number | undefined;
+  #lead: Lead = 'awaited';
 
   constructor(
     private readonly client: pg.Client,
     private readonly ms = PATIENCE_MS,
   ) {}
 
-  /** Whether somebody holds the target, or did so not long ago. */
-  async lasts(): Promise<boolean> {
-    if (await holderOf(this.client)) this.#held = performance.now();
-    return performance.now() - this.#held < this.ms;
+  async look(): Promise<Lead> {
+    const isHeld = (await holderOf(this.client)) !== undefined;
+    const now = performance.now();
+    this.#alone = isHeld ? undefined : (this.#alone ?? now);
+    const isOver = this.#alone !== undefined && now - this.#alone >= this.ms;
+    this.#lead = isHeld ? 'held' : isOver ? 'over' : 'awaited';
+    return this.#lead;
   }
 
-  /** @throws CutoverError `prerequisite` when nobody leads */
+  /** Until the next look. @throws CutoverError `prerequisite` when there was no leader at the last one */
   async wait(signal: AbortSignal | undefined): Promise<void> {
-    if (!(await this.lasts())) {
+    if (this.#lead === 'over') {
       throw new CutoverError(
         'prerequisite',
         `no process leads the load of database ${this.client.database}: nobody has held it for ${Math.round(this.ms / 1000)} s`,
@@ -91,13 +99,14 @@ export async function follow(
 ): Promise<void> {
   let joined: Run | undefined;
   for (;;) {
+    const lead = await patience.look();
     const run = await findRun(client, await identity());
     if (joined !== undefined && run?.id !== joined.id) throw replaced(client);
     if (run !== undefined) {
       // Told to load every row again, what is complete may be what was there before.
-      const isOurs = joined !== undefined || !again || !(await patience.lasts());
+      const isOurs = joined !== undefined || !again || lead === 'over';
       if (isOurs && (await isDone(client, run, tables))) return;
-      const fence = (await holderOf(client)) === undefined ? undefined : await fenceOf(client, run);
+      const fence = lead === 'held' ? await fenceOf(client, run) : undefined;
       if (fence !== undefined) {
         joined = run;
         try {

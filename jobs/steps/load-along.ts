@@ -29,7 +29,10 @@ export async function loadAlong(context: StepContext): Promise<void> {
     await asRole(context, 'migrator', async (client) => {
       await prepareLoading(client, system);
       const patience = new Patience(client, patienceMs);
-      while (!(await hasLedger(client))) await patience.wait(signal);
+      while (!(await hasLedger(client))) {
+        await patience.look();
+        await patience.wait(signal);
+      }
       if (await isCutOver(context, client)) return;
       await follow(client, store, system.tables, {
         // Until the load has begun, there may be another schema to come.

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { connect } from '../../jobs/database.ts';
+import { connect, urlFor } from '../../jobs/database.ts';
 import type { Processes } from '../../jobs/engine/follow.ts';
 import { holdTarget } from '../../jobs/engine/hold.ts';
 import type { SystemReport } from '../../jobs/report.ts';
@@ -120,7 +120,6 @@ describe('several processes that load one system', () => {
     const before = await batches();
     expect((await leading).error).toBeUndefined();
     await isEqual();
-    expect((await batches()).slice(0, 0)).toEqual([]);
     const after = new Map((await batches()).map((of) => [`${of.table_name} ${of.n}`, of]));
     for (const of of before) expect(after.get(`${of.table_name} ${of.n}`)).toEqual(of);
   });
@@ -222,9 +221,7 @@ describe('several processes that load one system', () => {
   });
 
   it('a session that holds the target is missed within minutes when its machine is gone', async () => {
-    const client = await connect(
-      new URL(`/${system.database}`, platform.timescale).href.replace(/\/[^/]*$/, `/${system.database}`),
-    );
+    const client = await connect(urlFor(platform.timescale, system.database));
     try {
       await holdTarget(client, 'load', true);
       const { rows: found } = await client.query(`select current_setting('tcp_keepalives_idle') as idle`);
