@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { withDownloads } from './downloads.ts';
-import { budgetsOf, type CommonOptions, processesOf, sourcesOf } from './options.ts';
+import { budgetsOf, type CommonOptions, paceOptionsOf, processesOf, sourcesOf } from './options.ts';
 import type { NamedStep } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { formatReport } from './print.ts';
@@ -24,7 +24,6 @@ export async function runFor(
   const sources = withDownloads(sourcesOf(options));
   const archive = options.archive ? s3Place(options.archive) : undefined;
   const processes = processesOf(options);
-  const { maxRowsPerSecond, window } = options;
   const secrets = await Secrets.open(home, platform.folder);
   const contextFor = (system: (typeof systems)[number]) => ({
     system,
@@ -36,7 +35,7 @@ export async function runFor(
     threads: options.threads,
     partRows: options.partRows,
     processes,
-    pace: { maxRowsPerSecond: maxRowsPerSecond && maxRowsPerSecond / (processes?.all ?? 1), window },
+    pace: paceOptionsOf(options, processes),
     indexConnections: options.indexConnections,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,

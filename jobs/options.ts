@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import type { Processes } from './engine/follow.ts';
-import { parseWindow, type Window } from './engine/pace.ts';
+import { type PaceOptions, parseWindow, type Window } from './engine/pace.ts';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
 import { readPlatformFolder } from './platform-folder.ts';
@@ -190,6 +190,12 @@ export function processesOf(
     );
   }
   return all > 1 ? { own, all } : undefined;
+}
+
+/** This process's share of the rate, and the hours. */
+export function paceOptionsOf(options: CommonOptions, processes: Processes | undefined): PaceOptions {
+  const { maxRowsPerSecond: rate, window } = options;
+  return { maxRowsPerSecond: rate && rate / (processes?.all ?? 1), window };
 }
 
 /** The platform that the options name; undefined when they name none. @throws CutoverError `usage` for half of one */

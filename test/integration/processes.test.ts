@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { connect, urlFor } from '../../jobs/database.ts';
@@ -37,11 +37,16 @@ describe('several processes that load one system', () => {
   ) => run(platform, home, { system: 'trdinger', steps: names, source, budget, ...how, processes, ...more });
   const load = (own: number, all: number, more?: { signal?: AbortSignal; reload?: boolean }) =>
     steps(['load'], { own, all, patienceMs: 5000 }, more);
-  const child = (own: number, all: number) =>
-    begin(platform, home, [
-      ...['load', '--system', 'trdinger', '--processes', String(all), '--process', String(own)],
-      ...['--batch-rows', '50', '--part-rows', '1', '--threads', '1', '--quarantine-budget', String(budget)],
+  /** As in a pod of an Indexed Job. */
+  const child = (own: number, all: number) => {
+    process.env.JOB_COMPLETION_INDEX = String(own);
+    const begun = begin(platform, home, [
+      ...['job', 'load', '--system', 'trdinger', '--processes', String(all), '--batch-rows', '50'],
+      ...['--part-rows', '1', '--threads', '1', '--quarantine-budget', String(budget)],
     ]);
+    delete process.env.JOB_COMPLETION_INDEX;
+    return begun;
+  };
   const rows = (sql: string) =>
     asAdmin(platform, system.database, async (client) => (await client.query(sql)).rows);
   const batches = () => rows('select * from migration.batch order by run_id, table_name, n');
@@ -197,6 +202,8 @@ describe('several processes that load one system', () => {
     expect(late.error).toBeUndefined();
     expect(late.tables).toEqual({});
     expect(Date.now() - begun).toBeLessThan(4000);
+    expect(await child(1, 2).done).toMatchObject({ code: 0, stderr: '' });
+    expect(await readdir(join(home, 'reports'))).toEqual(['last-1.json']);
     await expect(stat(seal)).rejects.toThrow('ENOENT');
     expect((await load(0, 2)).tables[table]).toMatchObject({ inserted: 0 });
   });
@@ -212,6 +219,26 @@ describe('several processes that load one system', () => {
     expect([other.error, leader.error]).toEqual([undefined, undefined]);
     expect(readBy(other)).toBeGreaterThan(0);
     expect(await dump(platform, system)).toEqual(alone);
+  });
+
+  it('takes no part while somebody else holds the target', async () => {
+    await slow(0.3);
+    const stop = new AbortController();
+    const leading = load(0, 2, { signal: stop.signal });
+    await until('some batches', () => seen(3));
+    stop.abort(new Error('stopped'));
+    expect((await leading).error?.code).toBe('interrupted');
+    const before = await batches();
+    const client = await connect(urlFor(platform.timescale, system.database));
+    try {
+      await holdTarget(client, 'replay', false);
+      const end = new AbortController();
+      setTimeout(() => end.abort(new Error('stopped')), 4000);
+      expect((await load(1, 2, { signal: end.signal })).error?.code).toBe('interrupted');
+    } finally {
+      await client.end();
+    }
+    expect(await batches()).toEqual(before);
   });
 
   it('a signal ends one that waits', async () => {
