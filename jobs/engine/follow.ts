@@ -33,7 +33,7 @@ export interface Processes {
   readonly patienceMs?: number | undefined;
 }
 
-/** Whether somebody holds the target, so that there may be a leader; `over`: nobody has for too long. */
+/** Whether somebody holds the target to write to it, so that there may be a leader; `over`: nobody has for too long. */
 type Lead = 'held' | 'awaited' | 'over';
 
 /** Waits for the leader, as long as there may be one. */
@@ -48,7 +48,7 @@ export class Patience {
   ) {}
 
   async look(): Promise<Lead> {
-    const isHeld = (await holderOf(this.client)) !== undefined;
+    const isHeld = (await holderOf(this.client))?.isAlone === true;
     const now = performance.now();
     this.#alone = isHeld ? undefined : (this.#alone ?? now);
     const isOver = this.#alone !== undefined && now - this.#alone >= this.ms;

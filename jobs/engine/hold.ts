@@ -36,11 +36,14 @@ export async function holdTarget(client: pg.Client, what: string, dryRun: boolea
     const { rows } = await client.query<{ fence: string }>('select fence from migration.target');
     return BigInt(rows[0]!.fence);
   }
-  // Waits for the batch that an earlier run may still have open, and so is ahead of its next one.
+  // Waits for the batches that an earlier run may still have open, and so is ahead of its next ones: a lock of a table has
+  // a queue, while one of a row lets everybody in who shares it, as long as anybody does.
+  await client.query('begin; lock table migration.target in exclusive mode');
   const { rows } = await client.query<{ fence: string }>(
     `update migration.target set fence = fence + 1, holder = $1, held_since = clock_timestamp() returning fence`,
     [`${hostname()} pid ${process.pid} (${what})`],
   );
+  await client.query('commit');
   return BigInt(rows[0]!.fence);
 }
 
@@ -64,20 +67,22 @@ async function lock(client: pg.Client, how: string, what: string): Promise<void>
   }
   throw new CutoverError(
     'held',
-    `database ${client.database} is held by ${(await holderOf(client)) ?? 'a run that has just ended'}`,
+    `database ${client.database} is held by ${(await holderOf(client))?.name ?? 'a run that has just ended'}`,
     'Wait until that run has ended, or end it; then run the same command again.',
   );
 }
 
-/** Who holds the target now, by the name of the session. */
-export async function holderOf(client: pg.Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ name: string }>(
-    `select application_name as name from pg_locks join pg_stat_activity using (pid)
+/** Who holds the target now, by the name of the session, and whether alone: those who read it share it. */
+export async function holderOf(
+  client: pg.Client,
+): Promise<{ readonly name: string; readonly isAlone: boolean } | undefined> {
+  const { rows } = await client.query<{ name: string; isAlone: boolean }>(
+    `select application_name as name, mode = 'ExclusiveLock' as "isAlone" from pg_locks join pg_stat_activity using (pid)
      where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = $1
        and database = (select oid from pg_database where datname = current_database())`,
     [LOCK_KEY],
   );
-  return rows[0]?.name;
+  return rows[0];
 }
 
 /** What writes in a transaction of its own has to say. */
