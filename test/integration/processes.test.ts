@@ -107,6 +107,8 @@ describe('several processes that load one system', () => {
     expect(
       (await rows('select from migration.part where table_name = $$ohlcv_data$$')).length,
     ).toBeGreaterThan(all);
+    await fast();
+    expect((await steps(['index', 'verify'])).error).toBeUndefined();
   });
 
   it('one that is killed leaves its part to the others, which go on where it was', async () => {
