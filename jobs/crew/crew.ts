@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { Answer as EngineAnswer, EngineTask } from '../engine/aggregates.ts';
 import type { Compared, KeyRange } from '../engine/compare.ts';
 import type { Counts } from '../engine/ledger.ts';
 import type { LoadCrew } from '../engine/load.ts';
@@ -39,13 +40,17 @@ export interface CompareTask {
 }
 
 /** A task, with how many threads share the rate; or a word to all. */
-export type Order = ((LoadTask | CompareTask) & { readonly members: number }) | 'stop' | 'end';
+type Task = LoadTask | CompareTask | EngineTask;
+export type Order = (Task & { readonly members: number }) | 'stop' | 'end';
 export type Answer =
   /** Until when, because the window is shut. */
   | { readonly waits: Date }
   | { readonly written: Counts }
-  | { readonly done: Compared | undefined }
+  | { readonly done: Result }
   | { readonly failed: { kind?: CutoverError['kind']; message: string; fix?: string | undefined } };
+
+/** What a task comes to; nothing for a load. */
+type Result = Compared | EngineAnswer | undefined;
 
 /** Threads that work on one system's snapshot side by side, each with a connection of its own. */
 export class Crew implements LoadCrew {
@@ -82,6 +87,16 @@ export class Crew implements LoadCrew {
     return (await this.#all(tasks, () => {})) as Compared[];
   }
 
+  /** Whether there are threads by now. */
+  get isThere(): boolean {
+    return this.#members.length > 0;
+  }
+
+  /** Asks the snapshot's engine, a thread a task. */
+  async ask(tasks: readonly EngineTask[]): Promise<EngineAnswer[]> {
+    return (await this.#all(tasks, () => {})) as EngineAnswer[];
+  }
+
   /** Ends the threads. */
   async end(): Promise<void> {
     await this.#file?.catch(() => undefined);
@@ -93,8 +108,8 @@ export class Crew implements LoadCrew {
   }
 
   /** Hands the tasks out, the next one to whoever is free. The first failure stops the others at their next batch. */
-  async #all(tasks: readonly (LoadTask | CompareTask)[], onBatch: (written: Counts) => void) {
-    const results: (Compared | undefined)[] = [];
+  async #all(tasks: readonly Task[], onBatch: (written: Counts) => void) {
+    const results: Result[] = [];
     let next = 0;
     let failure: unknown;
     const stop = () => {
@@ -131,11 +146,7 @@ export class Crew implements LoadCrew {
     return results;
   }
 
-  #one(
-    worker: Worker,
-    order: Exclude<Order, string>,
-    onBatch: (written: Counts) => void,
-  ): Promise<Compared | undefined> {
+  #one(worker: Worker, order: Exclude<Order, string>, onBatch: (written: Counts) => void): Promise<Result> {
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {
         worker.off('message', heard).off('error', died).off('exit', left);

@@ -1,6 +1,7 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import type pg from 'pg';
 import { connect, setForSession, targetError } from '../database.ts';
+import { type EngineTask, SqliteAnswers } from '../engine/aggregates.ts';
 import { claimed } from '../engine/claim.ts';
 import { compareLoaded } from '../engine/compare.ts';
 import type { Counts } from '../engine/ledger.ts';
@@ -92,6 +93,14 @@ async function compare(task: CompareTask & { members: number }): Promise<void> {
   say({ done: found });
 }
 
+let answers: SqliteAnswers | undefined;
+
+async function ask(task: EngineTask): Promise<void> {
+  const { store } = await ready!;
+  answers ??= new SqliteAnswers(store.sqlite!);
+  say({ done: answers.to(task) });
+}
+
 async function end(): Promise<void> {
   const opened = await ready?.catch(() => undefined);
   await open?.reader.close();
@@ -104,7 +113,7 @@ port.on('message', (order: Order) => {
   if (order === 'stop') return stop.abort(new CutoverError('interrupted', 'interrupted'));
   if (order === 'end') return void end();
   ready ??= begin();
-  const work = 'part' in order ? load(order) : compare(order);
+  const work = 'part' in order ? load(order) : 'range' in order ? compare(order) : ask(order);
   work.catch((error: unknown) => {
     const known = targetError(error, site.url);
     say(

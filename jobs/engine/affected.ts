@@ -69,22 +69,24 @@ export async function affectedRows(
 
 /** Goes over the rows of both snapshots at once, in key order. */
 class Walk {
-  readonly #result: Affected = { before: { rowids: [], counts: [] }, after: { rowids: [], counts: [] } };
   readonly #keysBefore: Keys;
   readonly #keysAfter: Keys;
-  /** Unchanged rows: how many there were, the last of them, and how many are picked or will never be. */
+  /** Unchanged rows: how many there were, and the last of them. */
   #passed = 0;
   readonly #last = new Float64Array(BEHIND);
-  #settled = 0;
-  /** Changed rows since the last unchanged one. */
+  /** Unchanged rows that are picked, by their place among all unchanged ones. */
+  readonly #picked = new Map<number, { readonly rowid: number; counts: boolean }>();
+  /** Changed rows, with how many unchanged ones come before them; the last ones are those since the last of these. */
+  readonly #changed: { readonly at: number; readonly gone: number[]; readonly come: number[] }[] = [];
   #gone: number[] = [];
   #come: number[] = [];
-  /** The changed row up to whose reach unchanged rows are affected. */
-  #open: Key | undefined;
+  #count = 0;
+  /** Keys of changed rows whose reach is not over yet. */
+  #open: Key[] = [];
   failed = false;
 
   constructor(
-    mapping: TableMapping,
+    private readonly mapping: TableMapping,
     before: SqliteReader,
     after: SqliteReader,
     private readonly most: number,
@@ -106,69 +108,110 @@ class Walk {
   /** A row that both have. */
   pass(rowid: number): void {
     if (this.#gone.length + this.#come.length > 0) this.#settle();
-    if (this.#open !== undefined) {
-      const key = this.#keysAfter.of(rowid);
-      if (key === undefined || this.#keysAfter.reaches(this.#open, key)) {
-        this.#pick(rowid, true);
-        this.#settled = this.#passed + 1;
-      } else {
-        this.#open = undefined;
-      }
-    }
-    this.#last[this.#passed++ % BEHIND] = rowid;
+    this.#last[this.#passed % BEHIND] = rowid;
+    this.#passed++;
+    if (this.#open.length > 0) this.#lookBack(rowid);
   }
 
   end(): Affected | undefined {
     this.#settle();
-    return this.failed ? undefined : this.#result;
+    if (this.failed) return undefined;
+    const result: Affected = { before: { rowids: [], counts: [] }, after: { rowids: [], counts: [] } };
+    const picked = [...this.#picked].sort(([a], [b]) => a - b);
+    let next = 0;
+    const pickedBefore = (at: number) => {
+      for (; next < picked.length && picked[next]![0] < at; next++) {
+        const { rowid, counts } = picked[next]![1];
+        add(result.before, [rowid], counts);
+        add(result.after, [rowid], counts);
+      }
+    };
+    for (const { at, gone, come } of this.#changed) {
+      pickedBefore(at);
+      add(result.before, gone, true);
+      add(result.after, come, true);
+    }
+    pickedBefore(this.#passed);
+    return result;
   }
 
-  /** Picks the changed rows between two unchanged ones, and what has to stand before them. */
+  /** Takes the changed rows between two unchanged ones, and picks what they depend on behind them. */
   #settle(): void {
-    let [least, greatest]: [Key?, Key?] = [];
-    const keys = this.#keysAfter;
-    const note = (key: Key | undefined) => {
-      if (key === undefined) return;
-      if (least === undefined || keys.order(key, least) < 0) least = key;
-      if (greatest === undefined || keys.order(key, greatest) > 0) greatest = key;
-    };
-    for (const rowid of this.#gone) note(this.#keysBefore.of(rowid));
-    for (const rowid of this.#come) note(keys.of(rowid));
-    // A row that its own contract refuses is nothing to any other.
-    if (least !== undefined) this.#pickBehind(least);
-    this.#open = greatest ?? this.#open;
-    add(this.#result.before, this.#gone, true);
-    add(this.#result.after, this.#come, true);
+    const [gone, come] = [this.#gone, this.#come];
+    this.#changed.push({ at: this.#passed, gone, come });
     this.#gone = [];
     this.#come = [];
-    const { before, after } = this.#result;
-    if (Math.max(before.rowids.length, after.rowids.length) > this.most) this.failed = true;
+    // A row that its own contract refuses is nothing to any other.
+    const keys = [
+      ...gone.map((rowid) => this.#keysBefore.of(rowid)),
+      ...come.map((rowid) => this.#keysAfter.of(rowid)),
+    ].filter((key) => key !== undefined);
+    const { watch, watchBack } = this.mapping;
+    for (const key of keys) {
+      this.#pickBehind(key, 0, true);
+      if (watch) this.#pickBehind(key, watchBack!, false);
+    }
+    this.#open.push(...keys);
+    this.#count += Math.max(gone.length, come.length);
+    if (this.#count + this.#picked.size > this.most) this.failed = true;
   }
 
-  /** Picks the unchanged rows of this key, and those that a watcher has to see before it judges one of this key. */
-  #pickBehind(least: Key): void {
+  /** Picks the unchanged row that was passed last, if its fate may follow from one of the changed rows before it. */
+  #lookBack(rowid: number): void {
     const keys = this.#keysAfter;
-    let from = this.#passed;
-    let same = this.#passed;
-    while (from > this.#settled) {
-      if (this.#passed - from === BEHIND) {
+    const key = keys.of(rowid);
+    if (key === undefined) return;
+    const { watch, watchBack } = this.mapping;
+    const reach = watch ? watchBack! : 0;
+    this.#open = this.#open.filter((changed) => keys.order(key, changed, reach) <= 0);
+    if (
+      this.#open.some((changed) => keys.order(key, changed, reach) === 0 || keys.order(key, changed) === 0)
+    ) {
+      this.#pick(this.#passed - 1, true);
+    }
+  }
+
+  /** Picks the unchanged rows whose key is so far behind a changed row's. */
+  #pickBehind(changed: Key, back: number, counts: boolean): void {
+    const keys = this.#keysAfter;
+    const least = Math.max(0, this.#passed - BEHIND);
+    /** Order of a row and what is looked for; undefined for a refused one. */
+    const orderOf = (at: number) => {
+      const key = keys.of(this.#last[at % BEHIND]!);
+      return key && keys.order(key, changed, -back);
+    };
+    // A refused one counts as behind: then the search ends too early, and some more are looked at.
+    const isBefore = (at: number) => (orderOf(at) ?? 0) < 0;
+    // It is mostly near.
+    let [low, high, step] = [this.#passed - 1, this.#passed, 1];
+    while (low >= least && !isBefore(low)) {
+      high = low;
+      low -= step;
+      step *= 2;
+    }
+    if (low < least) {
+      if (least > 0) {
         this.failed = true;
         return;
       }
-      const key = keys.of(this.#last[(from - 1) % BEHIND]!);
-      if (key !== undefined) {
-        if (!keys.reaches(key, least)) break;
-        if (keys.order(key, least) === 0) same = from - 1;
-      }
-      from--;
+      low = -1;
     }
-    for (let i = from; i < this.#passed; i++) this.#pick(this.#last[i % BEHIND]!, i >= same);
-    this.#settled = this.#passed;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (isBefore(middle)) low = middle;
+      else high = middle;
+    }
+    for (let at = high; at < this.#passed; at++) {
+      const order = orderOf(at) ?? -1;
+      if (order > 0) return;
+      if (order === 0) this.#pick(at, counts);
+    }
   }
 
-  #pick(rowid: number, counts: boolean): void {
-    add(this.#result.before, [rowid], counts);
-    add(this.#result.after, [rowid], counts);
+  #pick(at: number, counts: boolean): void {
+    const known = this.#picked.get(at);
+    if (known) known.counts ||= counts;
+    else this.#picked.set(at, { rowid: this.#last[at % BEHIND]!, counts });
   }
 }
 
@@ -179,7 +222,7 @@ function add(to: PickedRows, rowids: readonly number[], counts: boolean): void {
   }
 }
 
-/** A key in binary COPY form, and its last column where watchers ask for it. */
+/** A row in binary COPY form that begins with a key, and its last column where watchers ask for it. */
 interface Key {
   readonly row: Buffer;
   readonly last: number;
@@ -198,7 +241,7 @@ class Keys {
     reader: SqliteReader,
   ) {
     this.#converter = new RowConverter(mapping, new Parents(), reader.missingIsNotNull);
-    this.#lanes = this.#converter.lanes(reader.columns)!;
+    this.#lanes = this.#converter.lanes(reader.columns, 'keys')!;
     this.#cursor = reader.at(() => this.#rowid);
   }
 
@@ -221,17 +264,10 @@ class Keys {
     return { row: Buffer.from(out.from(0)), last };
   }
 
-  order(a: Key, b: Key): number {
-    return compareKeys(a.row, 0, b.row, 0, this.#converter.keyOrder);
-  }
-
-  /** Whether what becomes of the later row may follow from the earlier one. */
-  reaches(earlier: Key, later: Key): boolean {
-    const { watch, watchReach, key } = this.mapping;
-    if (!watch) return this.order(earlier, later) === 0;
-    const series = this.#converter.keyOrder.slice(0, key.length - 1);
-    return (
-      compareKeys(earlier.row, 0, later.row, 0, series) === 0 && later.last - earlier.last <= watchReach!
-    );
+  /** Order of a key, and of one whose last column is so much more than another's. */
+  order(a: Key, b: Key, more = 0): number {
+    const { keyOrder } = this.#converter;
+    if (!this.mapping.watch) return compareKeys(a.row, 0, b.row, 0, keyOrder);
+    return compareKeys(a.row, 0, b.row, 0, keyOrder.slice(0, -1)) || a.last - (b.last + more);
   }
 }

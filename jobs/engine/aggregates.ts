@@ -114,77 +114,115 @@ function questionOf({ column, from, aggregate }: Field): Question | undefined {
   }
 }
 
+/** What a store's own engine is asked. */
+export interface EngineTask {
+  readonly table: string;
+  /** SQL; `temp.set_aside` has the rowids of the records that are not in the table. */
+  readonly source: string;
+  /** Those rowids: quarantined or merged. */
+  readonly setAside: readonly bigint[];
+}
+
+/** Rows as arrays. */
+export type Answer = readonly (readonly unknown[])[];
+
+/** What both engines are asked, each in its own dialect. */
+export interface EngineQuestion extends Pick<EngineTask, 'table' | 'source'> {
+  readonly target: string;
+  compare(source: Answer, target: Answer): CheckResult[];
+}
+
 /**
  * Proof (b): what the source's own engine computes of each plain column against what PostgreSQL computes. It knows
  * nothing of the contracts, so it sees what load and verify might both get wrong.
- *
- * @param setAside rowids of the records that are not in the table: quarantined or merged
  */
-export async function compareAggregates(
-  client: pg.Client,
-  sqlite: SqliteStore,
-  mapping: TableMapping,
-  setAside: readonly bigint[],
-): Promise<CheckResult[]> {
-  excludeRows(sqlite, setAside);
-  const results: CheckResult[] = [];
+export function aggregatesOf(mapping: TableMapping): EngineQuestion[] {
+  const { table, entity } = mapping;
   const rows: Aggregate = { name: 'count', source: 'count(*)', target: 'count(*)' };
   const questions: Question[] = [
     ...mapping.fields.flatMap((field) => questionOf(field) ?? []),
     { column: '*', stored: 'null', aggregates: [rows] },
   ];
-  for (const { column, stored, computed = {}, aggregates } of questions) {
-    const target = client.query<unknown[]>({
-      text: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(mapping.table)}`,
-      rowMode: 'array',
-    });
-    target.catch(() => {});
-    // SQLite answers synchronously: a column at a time lets the other systems' connections live meanwhile.
-    await setImmediate();
+  return questions.map(({ column, stored, computed = {}, aggregates }) => {
     const values = [
       `${stored} as stored`,
       ...Object.entries(computed).map(([name, sql]) => `${sql} as ${name}`),
     ];
-    // A limit keeps the engine from computing a value again for each aggregate.
-    const [left] = sqlite.query(
-      `select ${aggregates.map((each) => each.source).join(', ')} from (
-         select ${values.join(', ')} from "${mapping.entity}"
+    return {
+      table,
+      // A limit keeps the engine from computing a value again for each aggregate.
+      source: `select ${aggregates.map((each) => each.source).join(', ')} from (
+         select ${values.join(', ')} from "${entity}"
          where rowid not in (select id from temp.set_aside) limit -1)`,
-    );
-    const [right] = (await target).rows;
-    for (const [i, each] of aggregates.entries()) {
-      results.push(result(each, `${each.name}(${column})`, mapping.table, left![i], right![i]));
-    }
-  }
-  return results;
+      target: `select ${aggregates.map((each) => each.target).join(', ')} from public.${ident(table)}`,
+      compare: ([left], [right]) =>
+        aggregates.map((each, i) => result(each, `${each.name}(${column})`, table, left![i], right![i])),
+    };
+  });
 }
 
-/** The checks that a system brings itself. */
-export async function compareChecks(
+/** A check that a system brings itself. */
+export function questionOfCheck(check: EngineCheck): EngineQuestion {
+  const flat = (rows: Answer) => rows.map((row) => row.map(plain).join(' ')).join('; ');
+  return {
+    ...check,
+    compare: (source, target) => [result(check, check.name, check.table, flat(source), flat(target))],
+  };
+}
+
+/**
+ * Asks both engines at once.
+ * @param ask answers each task by the store's engine
+ * @param setAside rowids of a table's records that are not in it
+ */
+export async function compareEngines(
   client: pg.Client,
-  sqlite: SqliteStore,
-  checks: readonly EngineCheck[],
+  ask: (tasks: readonly EngineTask[]) => Promise<readonly Answer[]>,
+  questions: readonly EngineQuestion[],
   setAside: (table: string) => readonly bigint[],
 ): Promise<CheckResult[]> {
-  const results: CheckResult[] = [];
-  for (const check of checks) {
-    excludeRows(sqlite, setAside(check.table));
-    const left = sqlite.query(check.source);
-    const { rows } = await client.query<unknown[]>({ text: check.target, rowMode: 'array' });
-    const flat = (table: readonly (readonly unknown[])[]) =>
-      table.map((row) => row.map(plain).join(' ')).join('; ');
-    results.push(result(check, check.name, check.table, flat(left), flat(rows)));
-  }
-  return results;
+  const asked = Promise.all(
+    questions.map(({ target }) => client.query<unknown[]>({ text: target, rowMode: 'array' })),
+  );
+  asked.catch(() => {});
+  const source = await ask(
+    questions.map(({ table, source }) => ({ table, source, setAside: setAside(table) })),
+  );
+  const target = await asked;
+  return questions.flatMap((question, i) => question.compare(source[i]!, target[i]!.rows));
 }
 
-function excludeRows(sqlite: SqliteStore, rowids: readonly bigint[]): void {
-  sqlite.execute(
-    'create temp table if not exists set_aside (id integer primary key); delete from temp.set_aside',
-  );
-  for (let at = 0; at < rowids.length; at += 500) {
-    const values = rowids.slice(at, at + 500).map((id) => `(${id})`);
-    sqlite.execute(`insert or ignore into temp.set_aside values ${values.join(', ')}`);
+/** A SQLite store that answers tasks. */
+export class SqliteAnswers {
+  /** Whose records are set aside. */
+  #table: string | undefined;
+
+  constructor(private readonly sqlite: SqliteStore) {}
+
+  /** One after the other. It is busy with each, so the connections of other systems get their turn in between. */
+  async all(tasks: readonly EngineTask[]): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    for (const task of tasks) {
+      await setImmediate();
+      answers.push(this.to(task));
+    }
+    return answers;
+  }
+
+  to({ table, source, setAside }: EngineTask): Answer {
+    if (this.#table !== table) this.#exclude(setAside);
+    this.#table = table;
+    return this.sqlite.query(source);
+  }
+
+  #exclude(rowids: readonly bigint[]): void {
+    this.sqlite.execute(
+      'create temp table if not exists set_aside (id integer primary key); delete from temp.set_aside',
+    );
+    for (let at = 0; at < rowids.length; at += 500) {
+      const values = rowids.slice(at, at + 500).map((id) => `(${id})`);
+      this.sqlite.execute(`insert or ignore into temp.set_aside values ${values.join(', ')}`);
+    }
   }
 }
 

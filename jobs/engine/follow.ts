@@ -100,12 +100,13 @@ export async function follow(
   let joined: Run | undefined;
   for (;;) {
     const lead = await patience.look();
-    const run = await findRun(client, await identity());
-    if (joined !== undefined && run?.id !== joined.id) throw replaced(client);
+    const last = await findRun(client, await identity());
+    const run = joined ?? last;
     if (run !== undefined) {
       // Told to load every row again, what is complete may be what was there before.
       const isOurs = joined !== undefined || !again || lead === 'over';
       if (isOurs && (await isDone(client, run, tables))) return;
+      if (run.id !== last?.id) throw replaced(client);
       const fence = lead === 'held' ? await fenceOf(client, run) : undefined;
       if (fence !== undefined) {
         joined = run;

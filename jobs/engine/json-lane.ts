@@ -1,9 +1,9 @@
 import { KnownTexts, LONGEST_KNOWN } from '../sources/json-texts.ts';
 import { CellKind, type Cells } from '../sources/source.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
-import { cellLane, type LaneScope, LastText } from './lane.ts';
+import { cellLane, type LaneScope } from './lane.ts';
 import type { Field } from './mapping.ts';
-import { parseZuluTimestamp } from './time.ts';
+import { zuluTimes } from './time-reader.ts';
 
 /** Writes one cell; see `Lane`. */
 type WriteCell = Parameters<typeof cellLane>[2];
@@ -32,18 +32,13 @@ export function writeBoolean(cells: Cells, at: number, out: CopyBuffer): boolean
   return true;
 }
 
-/** The members of a record mostly have one time: what was read last is known to all lanes. */
-const lastTime = new LastText();
-let lastMicros: number | bigint | undefined;
+/** The members of a record mostly have one day: it is known to all lanes. */
+const readZulu = zuluTimes();
 
 /** Microseconds since 2000 of `YYYY-MM-DDTHH:MM:SS[.f{1,6}]Z`; undefined for anything else. */
 export function zuluIn(cells: Cells, at: number): number | bigint | undefined {
   if (cells.kinds[at] !== CellKind.string) return undefined;
-  if (!lastTime.isIn(cells, at)) {
-    lastTime.keep(cells, at);
-    lastMicros = parseZuluTimestamp(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
-  }
-  return lastMicros;
+  return readZulu(cells, cells.starts[at]!, cells.sizes[at]!);
 }
 
 export function writeZulu(cells: Cells, at: number, out: CopyBuffer): boolean {

@@ -1,7 +1,7 @@
 import { CellKind, type Cells } from '../sources/source.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import type { RowScope } from './mapping.ts';
-import { parseNaiveTimestamp } from './time.ts';
+import { naiveTimes } from './time-reader.ts';
 
 /**
  * The short way of a column: writes what its contract and type would write for the row, straight from the cells. Answers
@@ -129,15 +129,11 @@ export class LastText {
 
 /** Microseconds since 2000 of `YYYY-MM-DD HH:MM:SS[.f{1,6}]`; NaN for anything else. */
 export function naiveUtcReader(): (cells: Cells, at: number) => number {
-  const last = new LastText();
-  let micros = Number.NaN;
+  const read = naiveTimes();
   return (cells, at) => {
     if (cells.kinds[at] !== CellKind.text) return Number.NaN;
-    if (last.isIn(cells, at)) return micros;
-    last.keep(cells, at);
-    const parsed = parseNaiveTimestamp(cells.bytes, cells.starts[at]!, cells.sizes[at]!);
-    micros = typeof parsed === 'number' ? parsed : Number.NaN;
-    return micros;
+    const micros = read(cells, cells.starts[at]!, cells.sizes[at]!);
+    return typeof micros === 'number' ? micros : Number.NaN;
   };
 }
 

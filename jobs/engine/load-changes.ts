@@ -94,7 +94,7 @@ export async function loadChanges(
 
 /** Whether a record's fate can follow from nothing but records of the same table. */
 async function isAlone(client: pg.Client, mapping: TableMapping, last: Run): Promise<boolean> {
-  if (mapping.watch && mapping.watchReach === undefined) return false;
+  if (mapping.watch && mapping.watchBack === undefined) return false;
   const { rowCount: referred } = await client.query(
     `select from pg_constraint where contype = 'f' and confrelid = to_regclass($1) limit 1`,
     [`public.${mapping.table}`],

@@ -142,11 +142,11 @@ export interface TableMapping {
    */
   readonly watch?: (place: (column: string) => number) => (row: WrittenRow, scope: RowScope) => void;
   /**
-   * How far back `watch` looks: its verdict on a row follows from that row and from those before it whose key differs in
-   * its last column alone, an integer or a time, and there by no more than this (a time: in microseconds). Whatever became
-   * of those rows. Absent: anything before may matter, and a changed snapshot is read from its first row on.
+   * Where `watch` looks back to: its verdict on a row follows from that row and from those whose key differs in its last
+   * column alone, an integer or a time, and there is less by exactly this (a time: in microseconds). Whatever became of
+   * those rows. Absent: anything before may matter, and a changed snapshot is read from its first row on.
    */
-  readonly watchReach?: number;
+  readonly watchBack?: number;
 }
 
 /** Key order, in terms of the source. */

@@ -115,22 +115,27 @@ export class RowConverter {
   /**
    * The short way for the rows of a table with these columns; undefined where a field has none.
    *
+   * @param of the rows, or their keys alone: then nothing is asked of the other columns, and not written
    * @returns a function that appends the row of some cells to `out`, or answers false and leaves `out` as it was: then
    *   the record has to be converted
    */
-  lanes(columns: readonly string[]): ((cells: Cells, out: CopyBuffer) => boolean) | undefined {
+  lanes(
+    columns: readonly string[],
+    of: 'rows' | 'keys' = 'rows',
+  ): ((cells: Cells, out: CopyBuffer) => boolean) | undefined {
+    const fields = of === 'rows' ? this.#fields : this.#fields.slice(0, this.keyOrder.length);
     const unknown = columns.filter((name) => !this.#known.has(name) && !this.#elsewhere.has(name));
     // A null in the key has a reason.
     if (this.#fields.some(({ nullable }, i) => nullable && i < this.keyOrder.length)) return undefined;
     const scope = { ...this.#scope, isJson: this.missingIsNotNull };
     const lanes: Lane[] = [];
-    for (const { lane, convert, missing } of this.#fields) {
+    for (const { lane, convert, missing } of fields) {
       if (lane?.of !== convert || missing !== undefined) return undefined;
       const made = lane.make((column) => columns.indexOf(column), scope);
       if (made === undefined) return undefined;
       lanes.push(made);
     }
-    const others = unknown.map((name) => columns.indexOf(name));
+    const others = (of === 'rows' ? unknown : []).map((name) => columns.indexOf(name));
     const { row } = this;
     const { starts } = row;
     return (cells, out) => {

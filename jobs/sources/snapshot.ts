@@ -333,13 +333,33 @@ async function hashOf(path: string): Promise<string> {
   try {
     const bytes = readSmall(path);
     if (bytes) return hash('sha256', bytes, 'hex');
-    const sum = createHash('sha256');
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), sum);
-    return sum.digest('hex');
+    return await hashOfLarge(path);
   } catch {
     return 'unreadable';
   }
 }
+
+/** The next piece is read while one is hashed, into memory that is used again. */
+async function hashOfLarge(path: string): Promise<string> {
+  const sum = createHash('sha256');
+  const file = await open(path);
+  try {
+    let [piece, next] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
+    let reading = file.read(next);
+    for (;;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return sum.digest('hex');
+      [piece, next] = [next, piece];
+      reading = file.read(next);
+      sum.update(piece.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Bytes of a large file that are read at once. */
+const PIECE = 1 << 20;
 
 /** @returns undefined when the file is no longer there */
 async function copyHashed(source: string, folder: string, path: string): Promise<HashedFile | undefined> {

@@ -1,7 +1,13 @@
 import type pg from 'pg';
 import type { Crew } from '../crew/crew.ts';
 import { ident, placeOf, roleName, serverOf, urlFor, withConnection } from '../database.ts';
-import { type CheckResult, compareAggregates, compareChecks } from '../engine/aggregates.ts';
+import {
+  aggregatesOf,
+  type CheckResult,
+  compareEngines,
+  questionOfCheck,
+  SqliteAnswers,
+} from '../engine/aggregates.ts';
 import { type Compared, compareLoaded, type Divergence } from '../engine/compare.ts';
 import { cut } from '../engine/cut.ts';
 import { catalogDigest } from '../engine/digest.ts';
@@ -128,20 +134,20 @@ export async function verify(context: StepContext): Promise<Divergence[]> {
               await reader.close();
             }
           }
+          report.compared = { snapshot: identity.snapshot, code: identity.code, rows };
+          report.checks = [
+            ...(await checksOf(context, client, store, crew, run.id)),
+            {
+              name: 'catalog is as the schema step left it',
+              table: '*',
+              ok: schema === identity.schema,
+              source: schema,
+              target: identity.schema,
+            },
+          ];
         } finally {
           await crew.end();
         }
-        report.compared = { snapshot: identity.snapshot, code: identity.code, rows };
-        report.checks = [
-          ...(await checksOf(context, client, store, run.id)),
-          {
-            name: 'catalog is as the schema step left it',
-            table: '*',
-            ok: schema === identity.schema,
-            source: schema,
-            target: identity.schema,
-          },
-        ];
         await client.query('commit');
         if (!context.dryRun) await record(context, identity, startedAt, rows, divergences, guard);
       }),
@@ -192,16 +198,22 @@ async function checksOf(
   context: StepContext,
   client: pg.Client,
   store: OpenStore,
+  crew: Crew,
   runId: string,
 ): Promise<CheckResult[]> {
   const { system } = context;
   const results: CheckResult[] = [];
   if (store.sqlite) {
-    const setAside = await rowidsSetAside(client, runId);
-    for (const mapping of system.tables) {
-      results.push(...(await compareAggregates(client, store.sqlite, mapping, setAside(mapping.table))));
-    }
-    results.push(...(await compareChecks(client, store.sqlite, system.checks ?? [], setAside)));
+    const alone = new SqliteAnswers(store.sqlite);
+    // The checks take longest: what comes last is short, and no thread waits long for another.
+    const questions = [...(system.checks ?? []).map(questionOfCheck), ...system.tables.flatMap(aggregatesOf)];
+    const found = await compareEngines(
+      client,
+      (tasks) => (crew.isThere ? crew.ask(tasks) : alone.all(tasks)),
+      questions,
+      await rowidsSetAside(client, runId),
+    );
+    results.push(...found);
   }
   const read = new Set(system.tables.map((mapping) => mapping.entity));
   for (const [collection, files] of Object.entries(store.files ?? {})) {

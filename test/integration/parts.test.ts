@@ -120,6 +120,11 @@ describe('a large table in parts', () => {
     const together = await steps(['verify'], 3);
     expect(alone.error?.code).toBe('differences');
     expect(together.tables[table]!.differences).toBe(alone.tables[table]!.differences);
+    const wrong = alone.checks.filter(({ ok }) => !ok).map(({ name }) => name);
+    expect(wrong).toEqual(
+      expect.arrayContaining(['bars of each series, and missing ones', 'sum(close)', 'min(timestamp)']),
+    );
+    expect(together.checks).toEqual(alone.checks);
     expect(together.tables[table]!.differences).toBeGreaterThanOrEqual(5);
     expect(together.error?.message.replace(/; check .*/s, '')).toBe(
       alone.error?.message.replace(/; check .*/s, ''),

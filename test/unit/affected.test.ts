@@ -160,6 +160,18 @@ describe('the rows that a change affects', () => {
       change: `${bar('10:20', '01:20')} delete from ohlcv_data where ${at('11:00')}`,
       fate: '10:20',
     },
+    ...['03:30', '03:40', '04:30', '05:30', '09:30', '12:30'].map((time) => ({
+      name: `where times can’t be read (${time})`,
+      before: [...otherThan(), bar(`${time}x`, time), bar(`${time}y`, time), bar(`${time}z`, time)],
+      change: `update ohlcv_data set volume = 400 where ${at('13:00')}`,
+      fate: '13:00',
+    })),
+    {
+      name: 'by a row that another change only has to see',
+      before: [...otherThan('13:00'), bar('13:00', '04:00')],
+      change: `update ohlcv_data set volume = 5 where ${at('04:00')}; update ohlcv_data set volume = 6 where ${at('22:00')}`,
+      fate: '13:00',
+    },
   ])('are found $name', async ({ name, before, change, fate }) => {
     const [from, to] = [join(folder, `${name}.db`), join(folder, `${name} changed.db`)];
     const execute = (of: string, sql: string) => {

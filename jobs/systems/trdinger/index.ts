@@ -65,7 +65,7 @@ const tables: readonly TableMapping[] = [
     extra: 'extra',
     duplicates: preferCanonical(['open', 'high', 'low', 'close', 'volume']),
     watch: shiftedCopies,
-    watchReach: SHIFT,
+    watchBack: SHIFT,
   },
   {
     table: 'funding_rate_data',
