@@ -28,8 +28,10 @@ export async function loadParts(
     const progress = await partProgressOf(client, run.id, table);
     left = left.filter(({ n }) => !progress.get(n)?.complete);
     if (left.length === 0) return;
-    if (left.length === before) await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
-    signal?.throwIfAborted();
+    if (left.length === before) {
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+      signal?.throwIfAborted();
+    }
     if (crew && left.length > 1) {
       await crew.load(
         table,
