@@ -4,7 +4,13 @@ import { figuresOf, publishFigures } from './cloudwatch.ts';
 import { runFor, tell } from './command.ts';
 import { CutoverError, ExitCode } from './errors.ts';
 import { runJob } from './job.ts';
-import { type CommonOptions, platformOf, requireSource, withCommonOptions } from './options.ts';
+import {
+  type CommonOptions,
+  platformOf,
+  requireSource,
+  withCommonOptions,
+  withProcesses,
+} from './options.ts';
 import { JOBS, type JobName, type NamedStep, PLAN, RECHECK } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { withoutPasswords } from './print.ts';
@@ -13,6 +19,7 @@ import { writeSample } from './sample/index.ts';
 import { analyze } from './steps/analyze.ts';
 import { cleanup } from './steps/cleanup.ts';
 import { exportLegacy, requireEmpty } from './steps/export.ts';
+import { load } from './steps/load.ts';
 import { measure } from './steps/measure.ts';
 import { quarantine } from './steps/quarantine.ts';
 import { reindex } from './steps/reindex.ts';
@@ -75,6 +82,7 @@ export function makeProgram(interrupted: AbortSignal): Command {
     .showHelpAfterError('(--help lists the options)');
   for (const step of STEPS) {
     const command = withCommonOptions(program.command(step.name).description(step.what));
+    if (step.run === load) withProcesses(command);
     if (step.run === measure) command.option('--publish', 'also put the figures into CloudWatch');
     if (step.run === exportLegacy) command.requiredOption('--out <dir>', 'a new or empty folder');
     command.action(async (options: CommonOptions) => {
@@ -98,12 +106,13 @@ export function makeProgram(interrupted: AbortSignal): Command {
       if (options.publish) await publishFigures(figuresOf(report));
     });
   }
-  withCommonOptions(
+  const job = withCommonOptions(
     program
       .command('job')
       .description('Run the steps of one Kubernetes Job of the plan')
       .addArgument(new Argument('<name>', 'which').choices(JOBS.map(({ name }) => name))),
-  ).action((name: JobName, options: CommonOptions) => runJob(name, options, interrupted));
+  );
+  withProcesses(job).action((name: JobName, options: CommonOptions) => runJob(name, options, interrupted));
   program
     .command('sample')
     .description('Write legacy data of all systems, with every hazard in it')

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { withDownloads } from './downloads.ts';
-import { budgetsOf, type CommonOptions, sourcesOf } from './options.ts';
+import { budgetsOf, type CommonOptions, paceOptionsOf, processesOf, sourcesOf } from './options.ts';
 import type { NamedStep } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { formatReport } from './print.ts';
@@ -23,6 +23,7 @@ export async function runFor(
   const budget = budgetsOf(options);
   const sources = withDownloads(sourcesOf(options));
   const archive = options.archive ? s3Place(options.archive) : undefined;
+  const processes = processesOf(options);
   const secrets = await Secrets.open(home, platform.folder);
   const contextFor = (system: (typeof systems)[number]) => ({
     system,
@@ -33,7 +34,8 @@ export async function runFor(
     batchRows: options.batchRows,
     threads: options.threads,
     partRows: options.partRows,
-    pace: { maxRowsPerSecond: options.maxRowsPerSecond, window: options.window },
+    processes,
+    pace: paceOptionsOf(options, processes),
     indexConnections: options.indexConnections,
     budget: budget(system.name),
     dryRun: options.dryRun ?? false,
@@ -91,7 +93,9 @@ export async function tell(
   if (process.stderr.isTTY && !options.json) process.stderr.write('\r\x1b[K');
   if (options.json) console.log(JSON.stringify(result, null, 2));
   else console.log(formatReport(shown));
-  await writeReport(join(resolve(options.home), 'reports', 'last.json'), report);
+  // The report of the whole load is that of the process which leads.
+  const own = processesOf(options)?.own;
+  await writeReport(join(resolve(options.home), 'reports', own ? `last-${own}.json` : 'last.json'), report);
   if (options.report !== undefined) await writeReport(resolve(options.report), report);
   if (options.json) {
     for (const [name, { error }] of Object.entries(report.systems)) {

@@ -1,6 +1,7 @@
 import { runFor, tell } from './command.ts';
+import { CutoverError } from './errors.ts';
 import { publishVerification } from './kubernetes.ts';
-import { type CommonOptions, platformOf, requireSource } from './options.ts';
+import { type CommonOptions, platformOf, processesOf, requireSource } from './options.ts';
 import { type JobName, stepsOf } from './plan.ts';
 import { reasonOf, withoutPasswords, withoutValues } from './print.ts';
 import type { Report } from './report.ts';
@@ -10,7 +11,16 @@ import type { Report } from './report.ts';
  * whatever it is. The last line on stderr says why it failed: Kubernetes shows the tail of the log as the reason.
  */
 export async function runJob(name: JobName, options: CommonOptions, signal: AbortSignal): Promise<void> {
-  const steps = stepsOf(name);
+  const processes = processesOf(options);
+  if (processes && name !== 'load') {
+    throw new CutoverError(
+      'usage',
+      `job ${name} is for one process`,
+      'Leave --processes out: only load is for several.',
+    );
+  }
+  // What comes before and behind a load is for the one that leads.
+  const steps = stepsOf(name).filter((step) => !processes?.own || step.name === 'load');
   const work = async (): Promise<Report> => {
     if (name === 'backup' || name === 'recheck') requireSource(`job ${name}`, options);
     const platform = await platformOf(options);

@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
-import { parseWindow, type Window } from './engine/pace.ts';
+import type { Processes } from './engine/follow.ts';
+import { type PaceOptions, parseWindow, type Window } from './engine/pace.ts';
 import { CutoverError } from './errors.ts';
 import { type Platform, readPlatform } from './platform.ts';
 import { readPlatformFolder } from './platform-folder.ts';
@@ -23,6 +24,9 @@ export interface CommonOptions {
   batchRows: number;
   threads: number;
   partRows: number;
+  /** Of `load` only, as the next one. */
+  processes?: number;
+  process?: number;
   maxRowsPerSecond?: number;
   window?: Window;
   indexConnections?: number;
@@ -48,6 +52,12 @@ function positive(value: string): number {
   const number = Number(value);
   if (!Number.isInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a whole number above 0.');
+  return number;
+}
+
+function notNegative(value: string): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value)) throw new InvalidArgumentError('It must be a whole number from 0.');
   return number;
 }
 
@@ -138,6 +148,54 @@ export function withCommonOptions(command: Command): Command {
         'CUTOVER_ARCHIVE',
       ),
     );
+}
+
+/** The options of several processes that load together. */
+export function withProcesses(command: Command): Command {
+  return command
+    .option('--processes <n>', 'processes that load each system together, with one home', positive, 1)
+    .option(
+      '--process <i>',
+      'which of them this is, from 0, which leads (default: JOB_COMPLETION_INDEX, as Kubernetes sets it)',
+      notNegative,
+    );
+}
+
+/** Which of several processes this is; undefined where it is alone. @throws CutoverError `usage` */
+export function processesOf(
+  { processes: all = 1, process: named, dryRun }: CommonOptions,
+  variables: NodeJS.ProcessEnv = process.env,
+): Processes | undefined {
+  const wrong = (message: string, fix: string) => new CutoverError('usage', message, fix);
+  const given = variables.JOB_COMPLETION_INDEX;
+  // A Job of somebody's own may have numbered pods that each load something else.
+  const own = named ?? (all > 1 && given ? (/^\d+$/.test(given) ? Number(given) : Number.NaN) : undefined);
+  if (own === undefined && all === 1) return undefined;
+  if (own === undefined) {
+    throw wrong(
+      '--process is missing: which of the --processes this is',
+      `Number them from 0 to ${all - 1}: --process 0 leads. In an Indexed Job, Kubernetes sets JOB_COMPLETION_INDEX.`,
+    );
+  }
+  if (!(own < all)) {
+    throw wrong(
+      `${named === undefined ? `JOB_COMPLETION_INDEX=${given}` : `--process ${named}`} is none of ${all} processes`,
+      `They are numbered from 0 to ${all - 1}; --processes says how many there are.`,
+    );
+  }
+  if (all > 1 && dryRun) {
+    throw wrong(
+      '--dry-run is for one process',
+      'Leave --processes out: others would not see what is not committed.',
+    );
+  }
+  return all > 1 ? { own, all } : undefined;
+}
+
+/** This process's share of the rate, and the hours. */
+export function paceOptionsOf(options: CommonOptions, processes: Processes | undefined): PaceOptions {
+  const { maxRowsPerSecond: rate, window } = options;
+  return { maxRowsPerSecond: rate && rate / (processes?.all ?? 1), window };
 }
 
 /** The platform that the options name; undefined when they name none. @throws CutoverError `usage` for half of one */

@@ -102,6 +102,7 @@ export class JobPods {
         ...(readsSource ? ['--source', `${name}=${from}`] : []),
         ...(final ? ['--final', String(settings.sourceGeneration)] : []),
         ...(settings.reload ? ['--reload'] : []),
+        ...(job === 'load' && settings.loadPods > 1 ? ['--processes', String(settings.loadPods)] : []),
         '--quarantine-budget',
         String(settings.quarantineBudget),
       ],

@@ -15,6 +15,11 @@ export interface MigrationJobArgs {
   /** How often a pod that failed is followed by another. Default: 2: a job goes on where the last one was. */
   readonly backoffLimit?: number;
   /**
+   * Pods that do it together, each told by Kubernetes which it is (JOB_COMPLETION_INDEX). All run on one node: their volume
+   * is one that a single node mounts (ReadWriteOnce). Default: 1.
+   */
+  readonly pods?: number;
+  /**
    * Runs once and never again, whatever changes; for a job that must not meet the target a second time. Its name has what
    * it is for. Default: false.
    */
@@ -42,6 +47,7 @@ export class MigrationJob extends pulumi.ComponentResource {
       .apply(([image, trigger]) => hashOf([image, args.pod.args, trigger]));
     const deadline = args.deadlineSeconds ?? 6 * HOURS;
     const labels = { ...JOB_LABELS, ...args.labels };
+    const pods = args.pods ?? 1;
     this.job = new k8s.batch.v1.Job(
       name,
       {
@@ -53,11 +59,17 @@ export class MigrationJob extends pulumi.ComponentResource {
           annotations: { 'pulumi.com/replaceUnready': 'true' },
         },
         spec: {
-          backoffLimit: args.backoffLimit ?? 2,
+          // A node that is lost takes every pod with it. No backoffLimitPerIndex: the await doesn't know the reasons of a
+          // Job that failed by it, so that it would wait for ever.
+          backoffLimit: (args.backoffLimit ?? 2) + pods - 1,
+          ...(pods > 1 && { completionMode: 'Indexed', completions: pods, parallelism: pods }),
           activeDeadlineSeconds: deadline,
           // No ttlSecondsAfterFinished: a refresh would find the Job gone and make it anew.
           // No podFailurePolicy: the await doesn't know the condition that it ends a Job with.
-          template: { metadata: { labels }, spec: jobPod(args.pod) },
+          template: {
+            metadata: { labels },
+            spec: { ...jobPod(args.pod), ...(pods > 1 && onOneNode(labels)) },
+          },
         },
       },
       {
@@ -75,6 +87,14 @@ export class MigrationJob extends pulumi.ComponentResource {
     );
     this.registerOutputs({ job: this.job.metadata.name, trigger: this.trigger });
   }
+}
+
+/** Keeps pods with these labels on one node; the first of them may choose it. */
+function onOneNode(
+  labels: Readonly<Record<string, string>>,
+): Pick<k8s.types.input.core.v1.PodSpec, 'affinity'> {
+  const together = { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' };
+  return { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [together] } } };
 }
 
 function hashOf(value: unknown): string {

@@ -155,6 +155,7 @@ export class Migrations extends pulumi.ComponentResource {
             once: set === 'final',
             // A difference does not go away by itself.
             ...(job === 'verify' && { backoffLimit: 0 }),
+            ...(job === 'load' && { pods: settings.loadPods }),
           },
           { parent: this, dependsOn: before },
         ),

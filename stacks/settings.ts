@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STORES } from '../jobs/systems/index.ts';
+import { STORES, SYSTEMS, storeOf } from '../jobs/systems/index.ts';
 import { Refusal } from './refusal.ts';
 
 /** The phases of a migration, in their order; `rolled-back` can be reached from each. */
@@ -52,6 +52,9 @@ const source = z.string().transform((value, context): Source => {
   return z.NEVER;
 });
 
+/** A table goes in 200 parts at most, a few for each thread: more pods would wait for each other. */
+const MOST_PODS = 16;
+
 const system = z.strictObject({
   source,
   /** A greater one says: take a new snapshot. A program can't hash what lies on a volume or in S3. */
@@ -63,6 +66,8 @@ const system = z.strictObject({
   verify: z.boolean().default(true),
   /** true: the file is the truth again, and is loaded over what was written to a database that was cut over. */
   reload: z.boolean().default(false),
+  /** Pods that load it together; only the large tables of an SQLite store are loaded so. */
+  loadPods: whole(1).max(MOST_PODS, `is more than ${MOST_PODS}`).default(1),
   /** Room for snapshots and dumps. */
   storage: quantity.default('5Gi'),
 });
@@ -247,6 +252,11 @@ function* contradictions(all: Partial<Parsed>): Iterable<[path: string[], messag
         ['systems', name, 'source'],
         'is a claim in a namespace that is yet to be made: make both first, and say createNamespace: false',
       ];
+    if (system !== undefined && system.loadPods > 1 && !isSqlite(name))
+      yield [
+        ['systems', name, 'loadPods'],
+        `is ${system.loadPods}, but its tables come from files: only those of an SQLite store are loaded by several pods`,
+      ];
     if (all.environment === 'prod' && system?.source?.kind === 'sample')
       yield [['systems', name, 'source'], 'is the sample, in prod'];
   }
@@ -261,6 +271,9 @@ function* contradictions(all: Partial<Parsed>): Iterable<[path: string[], messag
       'is missing: give the image of TimescaleDB by its digest, or imageRepository to build one',
     ];
 }
+
+const isSqlite = (store: string) =>
+  SYSTEMS.some((system) => storeOf(system) === store && system.source.kind === 'sqlite');
 
 function* contradictionsOfAws(aws: Partial<Parsed['aws']>): Iterable<[string[], string]> {
   if ((aws.network === undefined) === (aws.networkStack === undefined))

@@ -2,7 +2,9 @@ import { parentPort, threadId, workerData } from 'node:worker_threads';
 import type pg from 'pg';
 import { connect, setForSession, targetError } from '../database.ts';
 import { type EngineTask, SqliteAnswers } from '../engine/aggregates.ts';
+import { claimed } from '../engine/claim.ts';
 import { compareLoaded } from '../engine/compare.ts';
+import type { Counts } from '../engine/ledger.ts';
 import type { TableMapping } from '../engine/mapping.ts';
 import { Pace, type Window } from '../engine/pace.ts';
 import { Parents } from '../engine/parents.ts';
@@ -61,16 +63,19 @@ function paceAmong(members: number, window: Window | undefined): Pace {
 }
 
 async function load(task: LoadTask & { members: number }): Promise<void> {
-  const { part, done, members, ...how } = task;
+  const { part, table, members, ...how } = task;
   const { client } = await ready!;
   const { mapping, reader, parents } = await openTable(task);
-  await loadPart(client, mapping, reader, parents, part, done, {
+  const options = {
     ...how,
     dryRun: false,
     signal: stop.signal,
     pace: paceAmong(members, site.pace.window),
-    onBatch: (written) => say({ written }),
-  });
+    onBatch: (written: Counts) => say({ written }),
+  };
+  await claimed(client, how.run, table, part.n, (done) =>
+    loadPart(client, mapping, reader, parents, part, done, options),
+  );
   say({ done: undefined });
 }
 

@@ -1,11 +1,22 @@
 import { hostname } from 'node:os';
 import type pg from 'pg';
+import { setForSession } from '../database.ts';
 import { CutoverError } from '../errors.ts';
 
 /** Advisory lock of a target database: "cutover" in ASCII, cut to what a bigint holds. */
 const LOCK_KEY = 0x6375746f766572n;
 const PATIENCE_MS = 5000;
 const PAUSE_MS = 200;
+/**
+ * The server notices within two minutes that a session's machine is gone, and frees what it has locked: by default it
+ * asks for the first time after two hours.
+ */
+export const NOTICED: Readonly<Record<string, string>> = {
+  tcp_keepalives_idle: '60',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '6',
+};
+
 /** PostgreSQL cuts a session's name here. */
 const NAME_BYTES = 63;
 
@@ -19,16 +30,20 @@ const NAME_BYTES = 63;
  * @throws CutoverError `held` that says who holds it since when
  */
 export async function holdTarget(client: pg.Client, what: string, dryRun: boolean): Promise<bigint> {
+  await setForSession(client, NOTICED);
   await lock(client, 'pg_try_advisory_lock', dryRun ? `${what} --dry-run` : what);
   if (dryRun) {
     const { rows } = await client.query<{ fence: string }>('select fence from migration.target');
     return BigInt(rows[0]!.fence);
   }
-  // Waits for the batch that an earlier run may still have open, and so is ahead of its next one.
+  // Waits for the batches that an earlier run may still have open, and so is ahead of its next ones: a lock of a table has
+  // a queue, while one of a row lets everybody in who shares it, as long as anybody does.
+  await client.query('begin; lock table migration.target in exclusive mode');
   const { rows } = await client.query<{ fence: string }>(
     `update migration.target set fence = fence + 1, holder = $1, held_since = clock_timestamp() returning fence`,
     [`${hostname()} pid ${process.pid} (${what})`],
   );
+  await client.query('commit');
   return BigInt(rows[0]!.fence);
 }
 
@@ -50,17 +65,24 @@ async function lock(client: pg.Client, how: string, what: string): Promise<void>
     if (Date.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
-  const { rows } = await client.query<{ name: string }>(
-    `select application_name as name from pg_locks join pg_stat_activity using (pid)
+  throw new CutoverError(
+    'held',
+    `database ${client.database} is held by ${(await holderOf(client))?.name ?? 'a run that has just ended'}`,
+    'Wait until that run has ended, or end it; then run the same command again.',
+  );
+}
+
+/** Who holds the target now, by the name of the session, and whether alone: those who read it share it. */
+export async function holderOf(
+  client: pg.Client,
+): Promise<{ readonly name: string; readonly isAlone: boolean } | undefined> {
+  const { rows } = await client.query<{ name: string; isAlone: boolean }>(
+    `select application_name as name, mode = 'ExclusiveLock' as "isAlone" from pg_locks join pg_stat_activity using (pid)
      where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = $1
        and database = (select oid from pg_database where datname = current_database())`,
     [LOCK_KEY],
   );
-  throw new CutoverError(
-    'held',
-    `database ${client.database} is held by ${rows[0]?.name ?? 'a run that has just ended'}`,
-    'Wait until that run has ended, or end it; then run the same command again.',
-  );
+  return rows[0];
 }
 
 /** What writes in a transaction of its own has to say. */

@@ -86,6 +86,28 @@ export async function beginRun(
   return rows[0]!;
 }
 
+/** Says that whoever holds the target under this fence goes on with a run. */
+export async function leadRun(client: pg.Client, run: Run, fence: bigint): Promise<void> {
+  await client.query('update migration.run set fence = $1 where id = $2', [fence, run.id]);
+}
+
+/** The fence under which a run is led; undefined when whoever came last to the target leads another one, or none. */
+export async function fenceOf(client: pg.Client, run: Run): Promise<bigint | undefined> {
+  const { rows } = await client.query<{ fence: string }>(
+    'select fence from migration.target join migration.run using (fence) where run.id = $1',
+    [run.id],
+  );
+  return rows[0] && BigInt(rows[0].fence);
+}
+
+/** Whether the schema step has made the ledger, all of it. */
+export async function hasLedger(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ has: boolean }>(
+    `select to_regclass('migration.part_progress') is not null as has`,
+  );
+  return rows[0]!.has;
+}
+
 /** How far each table of a run is, by table name. */
 export async function progressOf(client: pg.Client, runId: string): Promise<Map<string, Progress>> {
   const { rows } = await client.query<Record<string, string> & { table_name: string; complete: boolean }>(

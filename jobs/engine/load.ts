@@ -10,9 +10,9 @@ import {
   hasRefusedRows,
   type Identity,
   isComplete,
+  leadRun,
   notesOf,
   type Progress,
-  partProgressOf,
   partsOf,
   progressIn,
   progressOf,
@@ -25,7 +25,8 @@ import { loadChanges } from './load-changes.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Pace } from './pace.ts';
 import { Parents } from './parents.ts';
-import { loadPart, type Part, type PartTask } from './part.ts';
+import type { Part, PartTask } from './part.ts';
+import { loadParts } from './parts.ts';
 import { keysGone, removeRows } from './remove.ts';
 import { replayTables } from './replay.ts';
 import type { OpenStore } from './store.ts';
@@ -37,6 +38,8 @@ export interface LoadOptions {
   readonly dryRun: boolean;
   /** Compares every row again, although a run of the same snapshot is complete. */
   readonly again?: boolean | undefined;
+  /** How many processes load it together, see `follow`; default: this one alone. */
+  readonly processes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly pace?: Pace | undefined;
   /** Absent: everything on the one connection, part by part. */
@@ -54,6 +57,7 @@ export interface LoadCrew {
   readonly partRows: number;
   /** Says that there will be work. */
   prepare(): void;
+  /** Does those tasks whose parts nobody else is at. */
   load(table: string, tasks: readonly PartTask[], onBatch: (written: Counts) => void): Promise<void>;
 }
 
@@ -93,6 +97,7 @@ export async function load(
   const progress = await progressOf(client, run.id);
   const removals = await removalsOf(client, run.id);
   const complete = isComplete(run, tables, progress, removals);
+  if (known && !complete && !options.dryRun) await leadRun(client, run, options.fence);
   const parents = new Parents();
   const gone =
     run.mode === 'merge' && !complete
@@ -101,7 +106,7 @@ export async function load(
   const result = new Map<string, TableLoad>();
   for (const { table } of tables) {
     const done = progressIn(progress, table);
-    result.set(table, changes?.get(table) ?? { ...before(done), source: done.read, removed: 0 });
+    result.set(table, changes?.get(table) ?? { ...since(done, done), source: done.read, removed: 0 });
   }
   // Children first: removing a parent would take the children that are still there along.
   const remove = async (mayWait: (error: unknown) => boolean) => {
@@ -179,15 +184,15 @@ async function newRun(
   return beginRun(client, options.identity, options.fence, rows[0]!.filled ? 'merge' : 'append');
 }
 
-/** What earlier calls did, as this one finds it. */
-function before(done: Progress): Counts {
+/** What became of the records since some were done, which count as unchanged. */
+function since(done: Progress, now: Progress): Counts {
   return {
-    read: done.read,
-    inserted: 0,
-    updated: 0,
-    unchanged: done.inserted + done.updated + done.unchanged,
-    merged: done.merged,
-    quarantined: done.quarantined,
+    read: now.read,
+    inserted: now.inserted - done.inserted,
+    updated: now.updated - done.updated,
+    unchanged: now.unchanged + done.inserted + done.updated,
+    merged: now.merged,
+    quarantined: now.quarantined,
   };
 }
 
@@ -216,26 +221,25 @@ async function loadTable(
     const crew = options.dryRun ? undefined : options.crew;
     let parts: readonly Part[] = await partsOf(client, run.id, table);
     if (parts.length === 0) {
-      parts = cut(mapping, reader, parents, crew);
+      // Another process can find out about an SQLite table's records what this one knows; not so about those of files.
+      const processes = store.sqlite ? (options.processes ?? 1) : 1;
+      parts = cut(
+        mapping,
+        reader,
+        parents,
+        crew && { threads: crew.threads * processes, partRows: crew.partRows },
+      );
       await recordParts(client, run.id, table, parts);
     }
-    const progress = await partProgressOf(client, run.id, table);
-    const left = parts.filter(({ n }) => !progress.get(n)?.complete);
     const { batchRows, fence, dryRun, signal, pace } = options;
     const onBatch = (written: Counts) => {
       for (const key of Object.keys(written) as (keyof Counts)[]) counts[key] += written[key];
       options.onBatch?.(table, counts.read, reader.count);
     };
-    if (crew && left.length > 1) {
-      const known = { reader: reader.known, parents: parents.all };
-      const tasks = left.map((part) => ({ part, done: progress.get(part.n), known, run, fence, batchRows }));
-      await crew.load(table, tasks, onBatch);
-      return;
-    }
-    for (const part of left) {
-      const how = { run, fence, batchRows, dryRun, signal, pace, onBatch };
-      await loadPart(client, mapping, reader, parents, part, progress.get(part.n), how);
-    }
+    const how = { run, fence, batchRows, dryRun, signal, pace, onBatch };
+    await loadParts(client, mapping, reader, parents, parts, crew, how);
+    // Others may have done some of it.
+    Object.assign(counts, since(done, progressIn(await progressOf(client, run.id), table)));
   } finally {
     await reader.close();
   }

@@ -18,7 +18,6 @@ export interface Part {
 /** A part, and what a thread has to know to load what is left of it. */
 export interface PartTask extends Pick<PartOptions, 'run' | 'fence' | 'batchRows'> {
   readonly part: Part;
-  readonly done: PartProgress | undefined;
   readonly known: Known;
 }
 

@@ -158,6 +158,7 @@ export async function makeCurrent(
 /**
  * The snapshot that `backup` made current.
  * @param trust what spares a file from being hashed: that nobody has written to it since it was, or nothing
+ * @param access `read` by one of several processes, none of which writes to what the others read
  * @throws CutoverError `source` when it is not what was taken any more
  */
 export async function currentSnapshot(
@@ -165,6 +166,7 @@ export async function currentSnapshot(
   system: string,
   layout: SourceLayout,
   trust: 'seal' | 'nothing' = 'nothing',
+  access: 'read' | 'write' = 'write',
 ): Promise<Snapshot> {
   const base = snapshotFolder(home, system);
   let digest: string;
@@ -178,7 +180,7 @@ export async function currentSnapshot(
       `Run: cutover backup --system ${system}`,
     );
   }
-  return checkedSnapshot(base, digest, system, layout, trust);
+  return checkedSnapshot(base, digest, system, layout, trust, access);
 }
 
 /** An earlier snapshot of a system; undefined when it is gone or not what was taken any more. */
@@ -197,6 +199,7 @@ async function checkedSnapshot(
   system: string,
   layout: SourceLayout,
   trust: 'seal' | 'nothing',
+  access: 'read' | 'write' = 'write',
 ): Promise<Snapshot> {
   const place = join(base, digest);
   const manifest = await readManifest(place);
@@ -222,7 +225,7 @@ async function checkedSnapshot(
     if (!sealed.has(path) && (await hashOf(join(place, path))) !== sha256) throw changed(join(place, path));
     if (n % FILES_AT_ONCE === 0) await setImmediate();
   }
-  if (sealed.size < paths.length) await seal(place, paths);
+  if (access === 'write' && sealed.size < paths.length) await seal(place, paths);
   return openAt(place, manifest, layout);
 }
 

@@ -12,6 +12,8 @@ import {
   withConnection,
 } from '../database.ts';
 import { codeDigest } from '../engine/digest.ts';
+import type { Processes } from '../engine/follow.ts';
+import { NOTICED } from '../engine/hold.ts';
 import type { SystemMapping } from '../engine/mapping.ts';
 import { Pace, type PaceOptions } from '../engine/pace.ts';
 import { type OpenStore, openStore, type Purpose } from '../engine/store.ts';
@@ -40,7 +42,9 @@ export interface StepContext {
   readonly threads: number;
   /** Rows that a part has at least: below, another thread costs more than it brings. */
   readonly partRows: number;
-  /** How gentle to be to servers that are shared with others. */
+  /** Which of several processes this is that load the system together; default: it does so alone. */
+  readonly processes?: Processes | undefined;
+  /** How gentle to be to servers that are shared with others; this process's own share of a rate. */
   readonly pace?: PaceOptions | undefined;
   /** Indexes that are built side by side at most; default: by what the server allows. */
   readonly indexConnections?: number | undefined;
@@ -93,7 +97,7 @@ export async function prepareLoading(client: pg.Client, system: SystemMapping): 
 }
 
 function loadSettings(system: SystemMapping): Readonly<Record<string, string>> {
-  return { 'cutover.loading': 'on', ...system.loadSettings };
+  return { 'cutover.loading': 'on', ...NOTICED, ...system.loadSettings };
 }
 
 /** Opens the current snapshot for the time of `use`. What no seal shows, a proof finds: it hashes all of it. */

@@ -18,10 +18,12 @@ import {
   withCurrentStore,
 } from './context.ts';
 import { isCutOver } from './final.ts';
+import { loadAlong } from './load-along.ts';
 
 /** Loads the current snapshot; what is there already is not written again. @throws CutoverError `budget` */
 export async function load(context: StepContext): Promise<void> {
-  const { system, report, batchRows, dryRun, signal, log } = context;
+  const { system, report, batchRows, dryRun, processes, signal, log } = context;
+  if (processes && processes.own > 0) return loadAlong(context);
   const guard = await connectAs(context, 'migrator');
   try {
     await asRole(context, 'migrator', (client) =>
@@ -33,6 +35,7 @@ export async function load(context: StepContext): Promise<void> {
         const crew = crewOf(context, 'load', snapshot);
         const { tables, reasons, notes } = await loadTables(client, store, system.tables, {
           crew,
+          processes: processes?.all,
           pace: paceOf(context),
           identity,
           fence,

@@ -124,13 +124,14 @@ export const POD_RULES: readonly Rule[] = [
   {
     name: 'awaited-jobs',
     description:
-      'A Job with a TTL is gone at the next refresh and is made, and so runs, again; one that a podFailurePolicy ends is ' +
-      'awaited for ever. Leave both out: exit codes and activeDeadlineSeconds say when a Job has failed.',
+      'A Job with a TTL is gone at the next refresh and is made, and so runs, again; one that a podFailurePolicy or a ' +
+      'backoffLimitPerIndex ends is awaited for ever. Leave them out: exit codes and activeDeadlineSeconds say when a Job has failed.',
     check: ({ type, props }) =>
       type === 'kubernetes:batch/v1:Job'
         ? unmet(props, {
             'spec.ttlSecondsAfterFinished': absent,
             'spec.podFailurePolicy': absent,
+            'spec.backoffLimitPerIndex': absent,
             'spec.activeDeadlineSeconds': given,
           })
         : [],

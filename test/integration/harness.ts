@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll } from 'vitest';
 import type { MappingOrigin } from '../../jobs/crew/thread-file.ts';
 import { ROLE_KINDS, roleName, urlFor } from '../../jobs/database.ts';
+import type { Processes } from '../../jobs/engine/follow.ts';
 import type { SystemMapping } from '../../jobs/engine/mapping.ts';
 import { PLAN } from '../../jobs/plan.ts';
 import type { Platform } from '../../jobs/platform.ts';
@@ -97,6 +98,7 @@ export interface Here {
   readonly batchRows?: number;
   readonly threads?: number;
   readonly partRows?: number;
+  readonly processes?: Processes;
   readonly indexConnections?: number;
   readonly dryRun?: boolean;
   readonly reload?: boolean;
@@ -124,6 +126,7 @@ export async function run(platform: Platform, home: string, here: Here): Promise
     batchRows: here.batchRows ?? 10_000,
     threads: here.threads ?? 1,
     partRows: here.partRows ?? 50_000,
+    processes: here.processes,
     indexConnections: here.indexConnections,
     budget: here.budget ?? 0,
     dryRun: here.dryRun ?? false,

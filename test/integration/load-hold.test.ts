@@ -58,7 +58,7 @@ describe('a target that a run holds', () => {
 
   const endSessionOfHolder = async () => {
     const ended = await query(
-      `select pg_terminate_backend(pid, 10000) from pg_locks where locktype = 'advisory' and granted
+      `select pg_terminate_backend(pid, 10000) from pg_locks where locktype = 'advisory' and granted and objsubid = 1
          and database = (select oid from pg_database where datname = current_database())`,
     );
     expect(ended).toHaveLength(1);

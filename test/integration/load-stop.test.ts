@@ -180,7 +180,7 @@ describe('a load that is stopped', () => {
     const report = await whileHolding(platform, system.database, [inTheWay], async (release) => {
       const done = steps(['load']);
       await waitingBackend(platform, system.database);
-      await terminate(`pid = (select pid from pg_locks where locktype = 'advisory' and granted
+      await terminate(`pid = (select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
         and database = (select oid from pg_database where datname = '${system.database}'))`);
       await release();
       return done;

@@ -259,6 +259,39 @@ describe('what bites on Kubernetes', () => {
     expect(inputs.spec.podFailurePolicy).toBeUndefined();
   });
 
+  it('several pods load a store on the one node that mounts its volume, numbered by Kubernetes', async () => {
+    const made = await one({ phase: 'load', loadPods: 3 });
+    const job = made.get('Job', 'trdinger-load') as any;
+    const { spec, metadata } = job.inputs;
+    expect(spec).toMatchObject({
+      completionMode: 'Indexed',
+      completions: 3,
+      parallelism: 3,
+      backoffLimit: 4,
+    });
+    expect(spec.backoffLimitPerIndex).toBeUndefined();
+    const { affinity, containers } = podOf(job);
+    const { requiredDuringSchedulingIgnoredDuringExecution: required } = affinity.podAffinity;
+    expect(required).toEqual([
+      { labelSelector: { matchLabels: metadata.labels }, topologyKey: 'kubernetes.io/hostname' },
+    ]);
+    expect(metadata.labels).toMatchObject({ 'cutover.dev/job': 'load', 'cutover.dev/store': 'trdinger' });
+    expect(containers[0].args.join(' ')).toBe(
+      'job load --system trdinger --processes 3 --quarantine-budget 0',
+    );
+    // Every other Job, and that of a store with one pod, is as it was.
+    for (const [graph, name] of [
+      [made, 'trdinger-backup'],
+      [made, 'trdinger-verify'],
+      [await one({ phase: 'load' }), 'trdinger-load'],
+    ] as const) {
+      const other = graph.get('Job', name) as any;
+      expect(other.inputs.spec.completionMode).toBeUndefined();
+      expect(podOf(other).affinity).toBeUndefined();
+      expect(podOf(other).containers[0].args).not.toContain('--processes');
+    }
+  });
+
   it("a job's last words are the reason that `pulumi up` gives", async () => {
     const job = podOf((await one({ phase: 'load' })).get('Job', 'trdinger-load'));
     expect(job.containers[0].terminationMessagePolicy).toBe('FallbackToLogsOnError');

@@ -412,6 +412,7 @@ const SEEDED: [string, Kind, string, unknown, string][] = [
     'spec.ttlSecondsAfterFinished must be absent',
   ],
   ['awaited-jobs', 'job', 'props.spec.podFailurePolicy', {}, 'spec.podFailurePolicy must be absent'],
+  ['awaited-jobs', 'job', 'props.spec.backoffLimitPerIndex', 1, 'spec.backoffLimitPerIndex must be absent'],
   [
     'awaited-jobs',
     'job',

@@ -58,6 +58,7 @@ describe('valid settings', () => {
       phase: 'prepare',
       quarantineBudget: 0,
       verify: true,
+      loadPods: 1,
       storage: '5Gi',
     });
   });
@@ -137,6 +138,13 @@ describe('mistakes', () => {
       'external',
       'systems.trdinger.quarantineBudget is less than 0',
       (c) => (c.systems.trdinger.quarantineBudget = -1),
+    ],
+    ['external', 'systems.trdinger.loadPods is less than 1', (c) => (c.systems.trdinger.loadPods = 0)],
+    ['external', 'systems.trdinger.loadPods is more than 16', (c) => (c.systems.trdinger.loadPods = 17)],
+    [
+      'external',
+      'systems.harca.loadPods is 2, but its tables come from files: only those of an SQLite store are loaded by several pods',
+      (c) => (c.systems.harca = { source: 'sample', loadPods: 2 }),
     ],
     [
       'external',

@@ -55,6 +55,18 @@ describe('a Job', () => {
     expect(order).toEqual(['run', 'tell']);
   });
 
+  it('of several processes runs all of them in the first, and the load alone in the others', async () => {
+    await runJob('load', { ...options, processes: 2, process: 0 }, signal);
+    expect(stepsRun()).toEqual(['schema', 'load', 'index']);
+    vi.mocked(runFor).mockClear();
+    await runJob('load', { ...options, processes: 2, process: 1 }, signal);
+    expect(stepsRun()).toEqual(['load']);
+    await expect(runJob('verify', { ...options, processes: 2, process: 1 }, signal)).rejects.toMatchObject({
+      kind: 'usage',
+      message: 'job verify is for one process',
+    });
+  });
+
   it('that provisions looks at Redis first, where there is one', async () => {
     await runJob('provision', { ...options, redis: 'redis://127.0.0.1:2' }, signal);
     await runJob('provision', options, signal);

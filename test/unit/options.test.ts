@@ -8,10 +8,13 @@ import {
   type CommonOptions,
   lastStart,
   namedPlatform,
+  paceOptionsOf,
   platformOf,
+  processesOf,
   rememberStart,
   sourcesOf,
   withCommonOptions,
+  withProcesses,
 } from '../../jobs/options.ts';
 
 // The options' defaults, not those of whoever runs the tests.
@@ -44,6 +47,53 @@ const thrown = (act: () => unknown): unknown => {
   }
   return expect.fail('nothing was thrown');
 };
+
+describe('--processes and --process', () => {
+  const of = (args: string, index?: string) => {
+    const command = withProcesses(withCommonOptions(new Command()))
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} });
+    command.parse(args === '' ? [] : args.split(' '), { from: 'user' });
+    return processesOf(command.opts(), index === undefined ? {} : { JOB_COMPLETION_INDEX: index });
+  };
+
+  it('say which of several this is; without them it is alone, also in numbered pods of somebody else', () => {
+    expect(of('')).toBeUndefined();
+    expect(of('', '3')).toBeUndefined();
+    expect(of('--process 0')).toBeUndefined();
+    expect(of('--processes 3 --process 2')).toEqual({ own: 2, all: 3 });
+    expect(of('--processes 3', '0')).toEqual({ own: 0, all: 3 });
+    expect(of('--processes 3', '2')).toEqual({ own: 2, all: 3 });
+    expect(of('--processes 3 --process 1', '2')).toEqual({ own: 1, all: 3 });
+  });
+
+  it.each([
+    ['--processes 3', undefined, '--process is missing: which of the --processes this is'],
+    ['--processes 3', '', '--process is missing: which of the --processes this is'],
+    ['--processes 3', '3', 'JOB_COMPLETION_INDEX=3 is none of 3 processes'],
+    ['--processes 3', 'x1', 'JOB_COMPLETION_INDEX=x1 is none of 3 processes'],
+    ['--processes 3 --process 3', undefined, '--process 3 is none of 3 processes'],
+    ['--process 1', undefined, '--process 1 is none of 1 processes'],
+    ['--processes 2 --process 0 --dry-run', undefined, '--dry-run is for one process'],
+  ])('%s with index %s is refused', (args, index, message) => {
+    expect(thrown(() => of(args, index))).toEqual(usage(message));
+  });
+
+  it('share the rate', () => {
+    const options = parse('--max-rows-per-second', '900', '--window', '01:00-05:00');
+    const window = { from: 60, to: 300 };
+    expect(paceOptionsOf(options, { own: 1, all: 3 })).toEqual({ maxRowsPerSecond: 300, window });
+    expect(paceOptionsOf(options, undefined)).toEqual({ maxRowsPerSecond: 900, window });
+    expect(paceOptionsOf(parse(), { own: 1, all: 3 })).toEqual({});
+  });
+
+  it.each(['--processes 0', '--processes x', '--process -1', '--process 1.5', '--process x'])(
+    '%s is refused by the command line',
+    (args) => {
+      expect(() => of(args)).toThrow(/whole number/);
+    },
+  );
+});
 
 describe('--source in an object store', () => {
   const sources = (...values: string[]) =>
