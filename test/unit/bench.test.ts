@@ -163,8 +163,8 @@ describe('the figures', () => {
 
   it('have three digits', () => {
     const table = formatCase(caseOf([]), [result('a', [0.00081234]), result('b', [12.3456])]);
-    expect(table).toContain('0.001  0.001–0.001  1,230,000');
-    expect(table).toContain('12.3    12.3–12.3         81');
+    expect(table).toContain('0.00081  0.00081–0.00081  1,230,000');
+    expect(table).toContain('12.3        12.3–12.3         81');
   });
 });
 
