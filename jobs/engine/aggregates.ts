@@ -181,15 +181,21 @@ export async function compareEngines(
   questions: readonly EngineQuestion[],
   setAside: (table: string) => readonly bigint[],
 ): Promise<CheckResult[]> {
-  const asked = Promise.all(
-    questions.map(({ target }) => client.query<unknown[]>({ text: target, rowMode: 'array' })),
-  );
+  const asked = askTarget(client, questions);
   asked.catch(() => {});
   const source = await ask(
     questions.map(({ table, source }) => ({ table, source, setAside: setAside(table) })),
   );
   const target = await asked;
-  return questions.flatMap((question, i) => question.compare(source[i]!, target[i]!.rows));
+  return questions.flatMap((question, i) => question.compare(source[i]!, target[i]!));
+}
+
+async function askTarget(client: pg.Client, questions: readonly EngineQuestion[]): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const { target } of questions) {
+    answers.push((await client.query<unknown[]>({ text: target, rowMode: 'array' })).rows);
+  }
+  return answers;
 }
 
 /** A SQLite store that answers tasks. */
