@@ -39,8 +39,8 @@ export interface CompareTask {
   readonly listed: number;
 }
 
-/** A task, with how many threads share the rate; or a word to all. */
 type Task = LoadTask | CompareTask | EngineTask;
+/** A task, with how many threads share the rate; or a word to all. */
 export type Order = (Task & { readonly members: number }) | 'stop' | 'end';
 export type Answer =
   /** Until when, because the window is shut. */

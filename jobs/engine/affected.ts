@@ -2,7 +2,7 @@ import type { CellCursor } from '../sources/source.ts';
 import type { SqliteReader } from '../sources/sqlite.ts';
 import type { ChangedRows } from '../sources/sqlite-changes.ts';
 import { CopyBuffer } from './copy-buffer.ts';
-import { compareKeys } from './key-order.ts';
+import { compareKeys, type KeyOrder } from './key-order.ts';
 import type { TableMapping } from './mapping.ts';
 import { Parents } from './parents.ts';
 import { Reject } from './reject.ts';
@@ -83,14 +83,17 @@ class Walk {
   #count = 0;
   /** Keys of changed rows whose reach is not over yet. */
   #open: Key[] = [];
+  /** How far before a row, in the last column of its key, those stand that it is judged by; 0: its duplicates. */
+  readonly #backs: readonly number[];
   failed = false;
 
   constructor(
-    private readonly mapping: TableMapping,
+    mapping: TableMapping,
     before: SqliteReader,
     after: SqliteReader,
     private readonly most: number,
   ) {
+    this.#backs = mapping.watch ? [0, mapping.watchBack!] : [0];
     this.#keysBefore = new Keys(mapping, before);
     this.#keysAfter = new Keys(mapping, after);
   }
@@ -146,11 +149,7 @@ class Walk {
       ...gone.map((rowid) => this.#keysBefore.of(rowid)),
       ...come.map((rowid) => this.#keysAfter.of(rowid)),
     ].filter((key) => key !== undefined);
-    const { watch, watchBack } = this.mapping;
-    for (const key of keys) {
-      this.#pickBehind(key, 0, true);
-      if (watch) this.#pickBehind(key, watchBack!, false);
-    }
+    for (const key of keys) for (const back of this.#backs) this.#pickBehind(key, back, back === 0);
     this.#open.push(...keys);
     this.#count += Math.max(gone.length, come.length);
     if (this.#count + this.#picked.size > this.most) this.failed = true;
@@ -161,14 +160,10 @@ class Walk {
     const keys = this.#keysAfter;
     const key = keys.of(rowid);
     if (key === undefined) return;
-    const { watch, watchBack } = this.mapping;
-    const reach = watch ? watchBack! : 0;
+    const reach = Math.max(...this.#backs);
     this.#open = this.#open.filter((changed) => keys.order(key, changed, reach) <= 0);
-    if (
-      this.#open.some((changed) => keys.order(key, changed, reach) === 0 || keys.order(key, changed) === 0)
-    ) {
-      this.#pick(this.#passed - 1, true);
-    }
+    const isJudgedBy = (changed: Key) => this.#backs.some((back) => keys.order(key, changed, back) === 0);
+    if (this.#open.some(isJudgedBy)) this.#pick(this.#passed - 1, true);
   }
 
   /** Picks the unchanged rows whose key is so far behind a changed row's. */
@@ -234,6 +229,8 @@ class Keys {
   readonly #lanes: NonNullable<ReturnType<RowConverter['lanes']>>;
   readonly #cursor: CellCursor;
   readonly #out = new CopyBuffer();
+  /** Of the columns that are compared as they stand in a row: the last one is not where watchers ask for it. */
+  readonly #order: KeyOrder;
   #rowid = 0;
 
   constructor(
@@ -241,6 +238,8 @@ class Keys {
     reader: SqliteReader,
   ) {
     this.#converter = new RowConverter(mapping, new Parents(), reader.missingIsNotNull);
+    const { keyOrder } = this.#converter;
+    this.#order = mapping.watch ? keyOrder.slice(0, -1) : keyOrder;
     this.#lanes = this.#converter.lanes(reader.columns, 'keys')!;
     this.#cursor = reader.at(() => this.#rowid);
   }
@@ -266,8 +265,6 @@ class Keys {
 
   /** Order of a key, and of one whose last column is so much more than another's. */
   order(a: Key, b: Key, more = 0): number {
-    const { keyOrder } = this.#converter;
-    if (!this.mapping.watch) return compareKeys(a.row, 0, b.row, 0, keyOrder);
-    return compareKeys(a.row, 0, b.row, 0, keyOrder.slice(0, -1)) || a.last - (b.last + more);
+    return compareKeys(a.row, 0, b.row, 0, this.#order) || a.last - (b.last + more);
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { CutoverError } from '../errors.ts';
 import { holderOf } from './hold.ts';
@@ -15,6 +14,7 @@ import {
 } from './ledger.ts';
 import type { LoadCrew, LoadOptions } from './load.ts';
 import type { TableMapping } from './mapping.ts';
+import { sleep } from './pace.ts';
 import { Parents } from './parents.ts';
 import { loadParts } from './parts.ts';
 import type { OpenStore } from './store.ts';
@@ -65,8 +65,7 @@ export class Patience {
         'Start process 0 with the same options, and the others again: the load goes on where it was.',
       );
     }
-    await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
-    signal?.throwIfAborted();
+    await sleep(PAUSE_MS, signal);
   }
 }
 

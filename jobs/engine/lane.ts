@@ -111,19 +111,14 @@ export class LastText {
     return true;
   }
 
-  /** Remembers the text, unless it is long. */
-  keep(cells: Cells, at: number): void {
+  /** Remembers the text, unless it is long, and says what it is. */
+  take(cells: Cells, at: number): string {
     const start = cells.starts[at]!;
     const size = cells.sizes[at]!;
     this.#size = size <= LONGEST ? size : -1;
     const known = this.#view;
     for (let i = 0; i < this.#size; i++) known.setUint8(i, cells.view.getUint8(start + i));
-  }
-
-  /** The same, and says what the text is. */
-  take(cells: Cells, at: number): string {
-    this.keep(cells, at);
-    return cells.bytes.toString('utf8', cells.starts[at]!, cells.starts[at]! + cells.sizes[at]!);
+    return cells.bytes.toString('utf8', start, start + size);
   }
 }
 

@@ -26,6 +26,10 @@ export interface Counts {
   quarantined: number;
 }
 
+export function addCounts(to: Counts, more: Counts): void {
+  for (const key of Object.keys(more) as (keyof Counts)[]) to[key] += more[key];
+}
+
 export interface Progress extends Counts {
   complete: boolean;
 }

@@ -4,6 +4,7 @@ import { batches } from './batches.ts';
 import type { CopyBuffer } from './copy-buffer.ts';
 import { cut } from './cut.ts';
 import {
+  addCounts,
   beginRun,
   type Counts,
   findRun,
@@ -233,7 +234,7 @@ async function loadTable(
     }
     const { batchRows, fence, dryRun, signal, pace } = options;
     const onBatch = (written: Counts) => {
-      for (const key of Object.keys(written) as (keyof Counts)[]) counts[key] += written[key];
+      addCounts(counts, written);
       options.onBatch?.(table, counts.read, reader.count);
     };
     const how = { run, fence, batchRows, dryRun, signal, pace, onBatch };

@@ -64,7 +64,8 @@ export class Pace {
   }
 }
 
-async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Waits. @throws the signal's reason, as soon as it is aborted */
+export async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => {});
   signal?.throwIfAborted();
 }

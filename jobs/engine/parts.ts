@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { OrderedReader } from '../sources/source.ts';
 import { claimed } from './claim.ts';
 import { partProgressOf } from './ledger.ts';
 import type { LoadCrew } from './load.ts';
 import type { TableMapping } from './mapping.ts';
+import { sleep } from './pace.ts';
 import type { Parents } from './parents.ts';
 import { loadPart, type Part, type PartOptions } from './part.ts';
 
@@ -23,16 +23,13 @@ export async function loadParts(
 ): Promise<void> {
   const { table } = mapping;
   const { run, fence, batchRows, signal, onBatch } = options;
-  const known = { reader: reader.known, parents: parents.all };
   for (let left = parts, before = Number.POSITIVE_INFINITY; ; before = left.length) {
     const progress = await partProgressOf(client, run.id, table);
     left = left.filter(({ n }) => !progress.get(n)?.complete);
     if (left.length === 0) return;
-    if (left.length === before) {
-      await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
-      signal?.throwIfAborted();
-    }
+    if (left.length === before) await sleep(PAUSE_MS, signal);
     if (crew && left.length > 1) {
+      const known = { reader: reader.known, parents: parents.all };
       await crew.load(
         table,
         left.map((part) => ({ part, known, run, fence, batchRows })),

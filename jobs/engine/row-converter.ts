@@ -124,7 +124,6 @@ export class RowConverter {
     of: 'rows' | 'keys' = 'rows',
   ): ((cells: Cells, out: CopyBuffer) => boolean) | undefined {
     const fields = of === 'rows' ? this.#fields : this.#fields.slice(0, this.keyOrder.length);
-    const unknown = columns.filter((name) => !this.#known.has(name) && !this.#elsewhere.has(name));
     // A null in the key has a reason.
     if (this.#fields.some(({ nullable }, i) => nullable && i < this.keyOrder.length)) return undefined;
     const scope = { ...this.#scope, isJson: this.missingIsNotNull };
@@ -135,7 +134,8 @@ export class RowConverter {
       if (made === undefined) return undefined;
       lanes.push(made);
     }
-    const others = (of === 'rows' ? unknown : []).map((name) => columns.indexOf(name));
+    const isUnknown = (name: string) => !this.#known.has(name) && !this.#elsewhere.has(name);
+    const others = of === 'rows' ? columns.filter(isUnknown).map((name) => columns.indexOf(name)) : [];
     const { row } = this;
     const { starts } = row;
     return (cells, out) => {

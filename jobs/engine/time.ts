@@ -1,6 +1,6 @@
 import { POSTGRES_EPOCH_MICROSECONDS } from './pg-types.ts';
 
-const MICROS_PER_DAY = 86_400_000_000;
+export const MICROS_PER_DAY = 86_400_000_000;
 const DAYS_1970_TO_2000 = 10_957;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
@@ -72,31 +72,25 @@ function parseUtc(
   size: number,
   separator: number,
 ): number | bigint | undefined {
-  if (size !== 19 && (size < 21 || size > 26)) return undefined;
-  if (
-    bytes[start + 4] !== 45 ||
-    bytes[start + 7] !== 45 ||
-    bytes[start + 10] !== separator ||
-    bytes[start + 13] !== 58 ||
-    bytes[start + 16] !== 58
-  ) {
-    return undefined;
-  }
+  if (bytes[start + 4] !== 45 || bytes[start + 7] !== 45 || bytes[start + 10] !== separator) return undefined;
+  const time = timeOfDay(bytes, start + 11, size - 11);
+  if (time < 0) return undefined;
   const days = dayNumber(digits(bytes, start, 4), digits(bytes, start + 5, 2), digits(bytes, start + 8, 2));
-  const hour = digits(bytes, start + 11, 2);
-  const minute = digits(bytes, start + 14, 2);
-  const second = digits(bytes, start + 17, 2);
-  if (days === undefined || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
-    return undefined;
-  }
-  let fraction = 0;
-  if (size > 19) {
-    if (bytes[start + 19] !== 46) return undefined;
-    fraction = digits(bytes, start + 20, size - 20);
-    if (fraction < 0) return undefined;
-    fraction *= POWERS[26 - size]!;
-  }
-  return microsOf(days, ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction);
+  return days === undefined ? undefined : microsOf(days, time);
+}
+
+/** Microseconds of `HH:MM:SS[.f{1,6}]`; negative when the text is anything else. */
+export function timeOfDay(bytes: Uint8Array, at: number, size: number): number {
+  if (size !== 8 && (size < 10 || size > 15)) return -1;
+  if (bytes[at + 2] !== 58 || bytes[at + 5] !== 58) return -1;
+  const hour = digits(bytes, at, 2);
+  const minute = digits(bytes, at + 3, 2);
+  const second = digits(bytes, at + 6, 2);
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return -1;
+  const micros = ((hour * 60 + minute) * 60 + second) * 1_000_000;
+  if (size === 8) return micros;
+  const fraction = bytes[at + 8] === 46 ? digits(bytes, at + 9, size - 9) : -1;
+  return fraction < 0 ? -1 : micros + fraction * POWERS[15 - size]!;
 }
 
 const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d:?\d\d)?)?$/;

@@ -1,6 +1,6 @@
 import { recordedDigest } from '../engine/digest.ts';
 import { follow, Patience } from '../engine/follow.ts';
-import { type Counts, hasLedger } from '../engine/ledger.ts';
+import { addCounts, hasLedger } from '../engine/ledger.ts';
 import { tableReport } from '../report.ts';
 import { currentSnapshot } from '../sources/snapshot.ts';
 import {
@@ -45,7 +45,7 @@ export async function loadAlong(context: StepContext): Promise<void> {
         signal,
         onBatch(table, source, written) {
           const counts = Object.assign(tableReport(report, table), { source });
-          for (const key of Object.keys(written) as (keyof Counts)[]) counts[key] += written[key];
+          addCounts(counts, written);
           log(`${system.name}: ${table} ${counts.read}/${source}`);
         },
       });

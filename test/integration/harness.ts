@@ -13,6 +13,7 @@ import { PLAN } from '../../jobs/plan.ts';
 import type { Platform } from '../../jobs/platform.ts';
 import type { SystemReport } from '../../jobs/report.ts';
 import { runSteps } from '../../jobs/run.ts';
+import { writeSample } from '../../jobs/sample/index.ts';
 import { Secrets } from '../../jobs/secrets.ts';
 import { replay } from '../../jobs/steps/replay.ts';
 import { SYSTEMS } from '../../jobs/systems/index.ts';
@@ -32,6 +33,16 @@ export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cutover-test-'));
   folders.push(folder);
   return folder;
+}
+
+/** A made-up store of trdinger with so many candles, and how many of its records have to be quarantined. */
+export async function candleStore(
+  seed: number,
+  candles: number,
+): Promise<{ source: string; budget: number }> {
+  const source = join(await scratch(), 'sample');
+  const of = { out: source, seed, rows: { ohlcv_data: candles }, systems: ['trdinger'] };
+  return { source, budget: (await writeSample(of)).quarantined.trdinger! };
 }
 
 /** A copy of the sample data that a test may damage. */

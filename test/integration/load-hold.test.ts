@@ -1,11 +1,10 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { writeSample } from '../../jobs/sample/index.ts';
 import {
   asAdmin,
   begin,
   candleInTheWay,
+  candleStore,
   dropSystems,
   dump,
   emptyTarget,
@@ -66,10 +65,8 @@ describe('a target that a run holds', () => {
 
   beforeAll(async () => {
     home = await scratch();
-    source = join(await scratch(), 'sample');
     await dropSystems(platform);
-    const sample = { out: source, seed: 6, rows: { ohlcv_data: 1200 }, systems: ['trdinger'] };
-    budget = (await writeSample(sample)).quarantined.trdinger!;
+    ({ source, budget } = await candleStore(6, 1200));
     expect((await steps(['backup', 'provision', 'schema', 'load'])).error).toBeUndefined();
     undisturbed = await dump(platform, system);
     inTheWay = await candleInTheWay(platform, 500);

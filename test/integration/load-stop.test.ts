@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { urlFor, withConnection } from '../../jobs/database.ts';
-import { writeSample } from '../../jobs/sample/index.ts';
 import {
   asAdmin,
   begin,
   candleInTheWay,
+  candleStore,
   dropSystems,
   dump,
   emptyTarget,
@@ -64,10 +63,8 @@ describe('a load that is stopped', () => {
 
   beforeAll(async () => {
     home = await scratch();
-    source = join(await scratch(), 'sample');
     await dropSystems(platform);
-    const sample = { out: source, seed: 5, rows: { ohlcv_data: 1200 }, systems: ['trdinger'] };
-    budget = (await writeSample(sample)).quarantined.trdinger!;
+    ({ source, budget } = await candleStore(5, 1200));
     expect((await steps(['backup', 'provision', 'schema', 'load'])).error).toBeUndefined();
     undisturbed = await dump(platform, system);
     inTheWay = await candleInTheWay(platform, 500);

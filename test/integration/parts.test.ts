@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { writeSample } from '../../jobs/sample/index.ts';
 import {
   accountsOf,
   asAdmin,
+  candleStore,
   dropSystems,
   dump,
   emptyTarget,
@@ -34,10 +33,8 @@ describe('a large table in parts', () => {
 
   beforeAll(async () => {
     home = await scratch();
-    source = join(await scratch(), 'sample');
     await dropSystems(platform);
-    const sample = { out: source, seed: 7, rows: { ohlcv_data: 1500 }, systems: ['trdinger'] };
-    budget = (await writeSample(sample)).quarantined.trdinger!;
+    ({ source, budget } = await candleStore(7, 1500));
     expect((await steps(['backup', 'provision', 'schema', 'load'], 1)).error).toBeUndefined();
     onOneThread = await dump(platform, system);
     accounts = await ledger();

@@ -5,11 +5,11 @@ import { connect, urlFor } from '../../jobs/database.ts';
 import type { Processes } from '../../jobs/engine/follow.ts';
 import { atomically, holdTarget, shareTarget } from '../../jobs/engine/hold.ts';
 import type { SystemReport } from '../../jobs/report.ts';
-import { writeSample } from '../../jobs/sample/index.ts';
 import {
   accountsOf,
   asAdmin,
   begin,
+  candleStore,
   dropSystems,
   dump,
   emptyTarget,
@@ -63,6 +63,11 @@ describe('several processes that load one system', () => {
     expect(await dump(platform, system)).toEqual(alone);
     expect(await accountsOf(rows)).toEqual(accounts);
   };
+  /** Nothing that was committed was done again. */
+  const keeps = async (before: Awaited<ReturnType<typeof batches>>) => {
+    const after = new Map((await batches()).map((of) => [`${of.table_name} ${of.n}`, of]));
+    for (const of of before) expect(after.get(`${of.table_name} ${of.n}`)).toEqual(of);
+  };
   const readBy = (report: SystemReport) => report.tables[table]?.read ?? 0;
 
   /** So that there is time for all of them. */
@@ -72,12 +77,21 @@ describe('several processes that load one system', () => {
           create trigger wait after insert on ohlcv_data for each statement execute function wait()`);
   const fast = () => rows('drop function if exists wait cascade');
 
+  /** What a load had committed whose leader was stopped in the middle. */
+  const abandoned = async () => {
+    await slow(0.3);
+    const stop = new AbortController();
+    const leading = load(0, 2, { signal: stop.signal });
+    await until('some batches', () => seen(3));
+    stop.abort(new Error('stopped'));
+    expect((await leading).error?.code).toBe('interrupted');
+    return batches();
+  };
+
   beforeAll(async () => {
     home = await scratch();
-    source = join(await scratch(), 'sample');
     await dropSystems(platform);
-    const sample = { out: source, seed: 7, rows: { ohlcv_data: 1500 }, systems: ['trdinger'] };
-    budget = (await writeSample(sample)).quarantined.trdinger!;
+    ({ source, budget } = await candleStore(7, 1500));
     expect((await steps(['backup', 'provision', 'schema', 'load'])).error).toBeUndefined();
     alone = await dump(platform, system);
     accounts = await accountsOf(rows);
@@ -127,8 +141,7 @@ describe('several processes that load one system', () => {
     const before = await batches();
     expect((await leading).error).toBeUndefined();
     await isEqual();
-    const after = new Map((await batches()).map((of) => [`${of.table_name} ${of.n}`, of]));
-    for (const of of before) expect(after.get(`${of.table_name} ${of.n}`)).toEqual(of);
+    await keeps(before);
   });
 
   it('without their leader the others end, and the next load goes on where every part was', async () => {
@@ -147,8 +160,7 @@ describe('several processes that load one system', () => {
     await fast();
     expect((await load(0, 2)).error).toBeUndefined();
     await isEqual();
-    const after = new Map((await batches()).map((of) => [`${of.table_name} ${of.n}`, of]));
-    for (const of of before) expect(after.get(`${of.table_name} ${of.n}`)).toEqual(of);
+    await keeps(before);
   });
 
   it('goes on under another leader of the same load, and not under one of another load', async () => {
@@ -224,13 +236,7 @@ describe('several processes that load one system', () => {
   });
 
   it('takes no part while somebody else holds the target', async () => {
-    await slow(0.3);
-    const stop = new AbortController();
-    const leading = load(0, 2, { signal: stop.signal });
-    await until('some batches', () => seen(3));
-    stop.abort(new Error('stopped'));
-    expect((await leading).error?.code).toBe('interrupted');
-    const before = await batches();
+    const before = await abandoned();
     const client = await connect(urlFor(platform.timescale, system.database));
     try {
       await holdTarget(client, 'replay', false);
@@ -244,13 +250,7 @@ describe('several processes that load one system', () => {
   });
 
   it('takes no part while a proof reads, of a load whose leader is gone', async () => {
-    await slow(0.3);
-    const stop = new AbortController();
-    const leading = load(0, 2, { signal: stop.signal });
-    await until('some batches', () => seen(3));
-    stop.abort(new Error('stopped'));
-    await leading;
-    const before = await batches();
+    const before = await abandoned();
     const client = await connect(urlFor(platform.timescale, system.database));
     try {
       await shareTarget(client);
