@@ -7,14 +7,15 @@ import type { PaceOptions } from '../engine/pace.ts';
 import type { Known, PartTask } from '../engine/part.ts';
 import type { Purpose } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
-import type { Snapshot } from '../sources/snapshot.ts';
+import type { SharedFiles } from '../sources/file-list.ts';
+import type { StoredFiles } from '../sources/snapshot.ts';
 import { type MappingOrigin, makeThreadFile } from './thread-file.ts';
 
 /** Where a crew works: what each thread opens for itself. */
 export interface Site {
   readonly system: string;
   readonly origin?: MappingOrigin | undefined;
-  readonly snapshot: Snapshot;
+  readonly snapshot: Omit<StoredFiles, 'files'> & { readonly files: SharedFiles };
   readonly purpose: Purpose;
   readonly scratch: string;
   /** Of the database, with the login that the step has. */

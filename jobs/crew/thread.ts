@@ -11,6 +11,7 @@ import { Parents } from '../engine/parents.ts';
 import { loadPart } from '../engine/part.ts';
 import { type OpenStore, openStore } from '../engine/store.ts';
 import { CutoverError } from '../errors.ts';
+import { FileList } from '../sources/file-list.ts';
 import type { OrderedReader } from '../sources/source.ts';
 import { systemsNamed } from '../systems/index.ts';
 import type { Answer, CompareTask, LoadTask, Order, Site } from './crew.ts';
@@ -30,7 +31,8 @@ async function begin() {
   try {
     await setForSession(client, site.settings);
     const scratch = `${site.scratch}-${threadId}`;
-    return { client, store: await openStore(system, site.snapshot, scratch, site.purpose) };
+    const stored = { ...site.snapshot, files: new FileList(site.snapshot.files) };
+    return { client, store: await openStore(system, stored, scratch, site.purpose) };
   } catch (error) {
     await client.end().catch(() => {});
     throw error;

@@ -64,7 +64,7 @@ export interface BatchOptions {
 }
 
 /** A batch also ends here, so that rows of long documents don't make it huge. */
-const BATCH_BYTES = 4 << 20;
+const BATCH_BYTES = 2 << 20;
 
 /** Sources answer in key order; anything else would make duplicates and extra rows invisible. */
 class OrderBroken extends Error {}

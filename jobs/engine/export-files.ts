@@ -216,7 +216,7 @@ class JsonFiles implements LegacyFiles {
 
   /** Files without a record are there, too, unless the store need not have them, and had not. */
   async #writeEmpty(): Promise<void> {
-    const stored = this.snapshot.manifest.files.map(({ path }) => path);
+    const stored = [...this.snapshot.files.paths()];
     for (const mapping of this.system.tables) {
       const collection = this.#layout.collections[mapping.entity]!;
       const { records = 'elements', required } = collection;

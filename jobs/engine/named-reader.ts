@@ -15,6 +15,13 @@ const BLOCK = 16;
 /** The collection may be cut into about so many pieces. */
 const CUTS = 256;
 
+/** Files of a collection, each made when it is asked for: there may be a hundred thousand. */
+export interface CollectionFiles {
+  readonly length: number;
+  /** @param i below `length` */
+  at(i: number): CollectionFile;
+}
+
 type NamedMapping = TableMapping & Required<Pick<TableMapping, 'fileOrder'>>;
 
 /**
@@ -24,28 +31,23 @@ type NamedMapping = TableMapping & Required<Pick<TableMapping, 'fileOrder'>>;
  */
 export class NamedReader implements OrderedReader {
   readonly entity: string;
-  readonly missingIsNotNull: boolean;
+  readonly missingIsNotNull = true;
   readonly count: number;
   /** Opening and parsing a file of tens of kilobytes. */
   readonly weight = 20;
-  readonly #files: readonly CollectionFile[];
-  /** What each file is sorted by. */
-  readonly #names: readonly string[];
-  readonly #collection: JsonCollection;
+  #last: { readonly at: number; readonly name: string } | undefined;
 
+  /**
+   * @param files in the order of what `fileOrder` says of their names
+   * @param known what a reader on another thread needs to know of their order
+   */
   constructor(
-    files: readonly CollectionFile[],
+    private readonly files: CollectionFiles,
     private readonly mapping: NamedMapping,
     private readonly parents: Parents,
+    readonly known?: unknown,
   ) {
-    const named = files
-      .map((file) => ({ file, name: mapping.fileOrder(file.name) }))
-      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-    this.#files = named.map(({ file }) => file);
-    this.#names = named.map(({ name }) => name);
-    this.#collection = new JsonCollection(mapping.entity, this.#files);
     this.entity = mapping.entity;
-    this.missingIsNotNull = this.#collection.missingIsNotNull;
     this.count = files.length;
   }
 
@@ -73,16 +75,24 @@ export class NamedReader implements OrderedReader {
     const step = Math.ceil(this.count / CUTS);
     for (let at = step; at < this.count; at += step) {
       while (at < this.count && this.#isSameName(at)) at++;
-      if (at < this.count) cuts.push({ at, key: fileKey(this.#names[at]!) });
+      if (at < this.count) cuts.push({ at, key: fileKey(this.#name(at)) });
     }
     return cuts;
   }
 
-  async close(): Promise<void> {
-    await this.#collection.close();
+  async close(): Promise<void> {}
+
+  /** What a file is sorted by. */
+  #name(at: number): string {
+    return this.mapping.fileOrder(this.files.at(at).name);
   }
 
-  #isSameName = (at: number) => this.#names[at] === this.#names[at - 1];
+  /** As the file before. */
+  #isSameName(at: number): boolean {
+    const before = this.#last?.at === at - 1 ? this.#last.name : this.#name(at - 1);
+    this.#last = { at, name: this.#name(at) };
+    return this.#last.name === before;
+  }
 
   #beginOf(from: number): number {
     let at = from;
@@ -114,8 +124,9 @@ export class NamedReader implements OrderedReader {
   }
 
   async #record(at: number): Promise<SourceRecord> {
-    const place: Place = { ordinal: at, file: at, offset: 0, length: -1, key: null, at: 0, part: 0 };
-    return FileRecord.open(this.#files[at]!, place) ?? this.#collection.reread(place);
+    const file = this.files.at(at);
+    const place: Place = { ordinal: at, file: 0, offset: 0, length: -1, key: null, at: 0, part: 0 };
+    return FileRecord.open(file, place) ?? new JsonCollection(this.entity, [file]).reread(place);
   }
 }
 

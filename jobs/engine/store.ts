@@ -1,9 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCopied } from '../sources/copied-table.ts';
+import type { HashedFile } from '../sources/file-list.ts';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
-import { collectionFiles, type FileShape, shapeOf } from '../sources/json-layout.ts';
-import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
+import { collectionPlaces, type FileShape, inOrder, shapeOf } from '../sources/json-layout.ts';
+import type { StoredFiles } from '../sources/snapshot.ts';
 import type { KnownOrder, OrderedReader } from '../sources/source.ts';
 import type { SqliteStore } from '../sources/sqlite.ts';
 import type { JsonLayout, SystemMapping, TableMapping } from './mapping.ts';
@@ -24,7 +25,7 @@ export interface OpenStore {
   /** The store's own engine, where it has one. */
   readonly sqlite?: SqliteStore | undefined;
   /** The files of a store that has no engine, by collection. */
-  readonly files?: Readonly<Record<string, readonly CollectionFile[]>> | undefined;
+  readonly files?: ReadonlyMap<string, readonly CollectionFile[]> | undefined;
   close(): Promise<void>;
 }
 
@@ -34,7 +35,7 @@ export type Purpose = 'load' | 'proof';
 /** @param scratch folder for what has to be sorted on disk; made, and removed by `close` */
 export async function openStore(
   system: SystemMapping,
-  snapshot: Snapshot,
+  snapshot: StoredFiles,
   scratch: string,
   purpose: Purpose,
 ): Promise<OpenStore> {
@@ -50,82 +51,136 @@ export async function openStore(
     };
   }
   await mkdir(scratch, { recursive: true, mode: 0o700 });
-  const files = filesOf(layout, snapshot);
+  const collections = new Map(
+    Object.keys(layout.collections).map((entity) => [entity, new Collection(layout, entity, snapshot)]),
+  );
   // Each has a file of its own for the order of its rows.
   let readers = 0;
   return {
-    files,
-    async reader(mapping, parents, known) {
-      const { fileOrder } = mapping;
-      const of = files[mapping.entity]!;
-      if (fileOrder) return new NamedReader(of, { ...mapping, fileOrder }, parents);
-      if (of[0] && isCopied(of[0].name)) {
-        const order = join(scratch, `${mapping.table}-${readers++}.order`);
-        return TableReader.open(of[0], mapping, parents, order, known as string | undefined);
-      }
-      const collection = new JsonCollection(mapping.entity, of);
-      const file = join(scratch, `${mapping.table}.sort`);
-      return SortedReader.open(collection, mapping, parents, file, known as KnownOrder | undefined);
+    get files() {
+      return new Map(Array.from(collections, ([entity, { files }]) => [entity, files]));
     },
-    isLarge({ entity }) {
-      const [file] = files[entity]!;
+    async reader(mapping, parents, known) {
+      const { entity, fileOrder } = mapping;
+      const collection = collections.get(entity)!;
+      if (fileOrder) {
+        const nameOf = (place: number) => fileOrder(collection.name(place));
+        const order = (known as Uint32Array | undefined) ?? shared(inOrder(collection.places, nameOf));
+        const files = { length: order.length, at: (i: number) => collection.file(order[i]!) };
+        return new NamedReader(files, { ...mapping, fileOrder }, parents, order);
+      }
+      const { files } = collection;
+      if (files[0] && isCopied(files[0].name)) {
+        const order = join(scratch, `${mapping.table}-${readers++}.order`);
+        return TableReader.open(files[0], mapping, parents, order, known as string | undefined);
+      }
+      const file = join(scratch, `${mapping.table}.sort`);
+      return SortedReader.open(
+        new JsonCollection(entity, files),
+        mapping,
+        parents,
+        file,
+        known as KnownOrder | undefined,
+      );
+    },
+    isLarge({ entity, fileOrder }) {
+      if (fileOrder) return false;
+      const [file] = collections.get(entity)!.files;
       return file !== undefined && isCopied(file.name) && file.size >= LARGE;
     },
     close: () => rm(scratch, { recursive: true, force: true }),
   };
 }
 
-/** The files of each collection. */
-function filesOf(layout: JsonLayout, { folder, manifest }: Snapshot): Record<string, CollectionFile[]> {
-  const stored = new Map(manifest.files.map((file) => [file.path, file]));
-  const names = [...stored.keys()];
-  return Object.fromEntries(
-    Object.entries(layout.collections).map(([collection, of]) => [
-      collection,
-      collectionFiles(layout, of, names).map(
-        (name) => new StoredFile(shapeOf(layout, of, name), stored.get(name)!, folder),
-      ),
-    ]),
-  );
+/** The files of a collection, which are looked for once somebody asks for them: in a thread it may be that nobody does. */
+class Collection {
+  #files: readonly CollectionFile[] | undefined;
+
+  constructor(
+    private readonly layout: JsonLayout,
+    private readonly entity: string,
+    private readonly snapshot: StoredFiles,
+  ) {}
+
+  /** Their places among all files, in order of their names. */
+  get places(): number[] {
+    const path = (place: number) => this.name(place);
+    return collectionPlaces(this.layout, this.layout.collections[this.entity]!, {
+      length: this.snapshot.files.length,
+      path,
+    });
+  }
+
+  get files(): readonly CollectionFile[] {
+    this.#files ??= this.places.map((place) => this.file(place));
+    return this.#files;
+  }
+
+  file(place: number): CollectionFile {
+    return new StoredFile(this, place);
+  }
+
+  stored(place: number): HashedFile {
+    return this.snapshot.files.at(place);
+  }
+
+  name(place: number): string {
+    return this.snapshot.files.path(place);
+  }
+
+  path(place: number): string {
+    return join(this.snapshot.folder, this.name(place));
+  }
+
+  shape(place: number): FileShape {
+    return shapeOf(this.layout, this.layout.collections[this.entity]!, this.name(place));
+  }
 }
 
-/** There may be a hundred thousand of them, so their paths are put together when they are asked for. */
+/** In memory that all threads share. */
+function shared(places: readonly number[]): Uint32Array {
+  const memory = new SharedArrayBuffer(Uint32Array.BYTES_PER_ELEMENT * places.length);
+  const list = new Uint32Array(memory);
+  list.set(places);
+  return list;
+}
+
+/** There may be a hundred thousand of them, so what they are is put together when it is asked for. */
 class StoredFile implements CollectionFile {
   constructor(
-    private readonly shape: FileShape,
-    private readonly file: HashedFile,
-    private readonly folder: string,
+    private readonly of: Collection,
+    private readonly place: number,
   ) {}
 
   get name(): string {
-    return this.file.path;
+    return this.of.name(this.place);
   }
 
   get path(): string {
-    return join(this.folder, this.file.path);
+    return this.of.path(this.place);
   }
 
   get size(): number {
-    return this.file.size;
+    return this.of.stored(this.place).size;
   }
 
   get sha256(): string {
-    return this.file.sha256;
+    return this.of.stored(this.place).sha256;
   }
 
   get records(): FileShape['records'] {
-    return this.shape.records;
+    return this.of.shape(this.place).records;
   }
 
   get keyedBy(): FileShape['keyedBy'] {
-    return this.shape.keyedBy;
+    return this.of.shape(this.place).keyedBy;
   }
 
   get each(): FileShape['each'] {
-    return this.shape.each;
+    return this.of.shape(this.place).each;
   }
 
   get partsOr(): FileShape['partsOr'] {
-    return this.shape.partsOr;
+    return this.of.shape(this.place).partsOr;
   }
 }

@@ -110,9 +110,13 @@ function plainlyPacked(wrapper: JsonObject): Buffer | undefined {
   // Node skips what is not base64, and takes the URL's alphabet too.
   if (Buffer.byteLength(data) !== data.length || data.includes('-') || data.includes('_')) return undefined;
   const padding = data.endsWith('==') ? 2 : data.endsWith('=') ? 1 : 0;
-  const bytes = Buffer.from(data, 'base64');
-  return bytes.length === (data.length / 4) * 3 - padding ? bytes : undefined;
+  const size = (data.length / 4) * 3 - padding;
+  if (size > scratch.length) return undefined;
+  return scratch.write(data, 'base64') === size ? scratch.subarray(0, size) : undefined;
 }
+
+/** For what is taken out of base64: used again, as memory outside of the heap is collected late. */
+const scratch = Buffer.allocUnsafeSlow(1 << 18);
 
 function inflated(wrapper: JsonObject, field: string): Buffer {
   const data = wrapper.get('data');
@@ -126,11 +130,12 @@ function inflated(wrapper: JsonObject, field: string): Buffer {
   }
   let text: Buffer | undefined;
   try {
-    text = whole(inflateSync(deflated, INFLATE) as unknown as Inflated, deflated);
+    text = whole(inflateSync(deflated, inflate) as unknown as Inflated, deflated);
   } catch (error) {
     throw new Reject('BAD_VECTOR', `${field}.data`, (error as Error).message);
   }
   if (text === undefined) throw new Reject('BAD_VECTOR', `${field}.data`, 'something behind the end');
+  inflate.chunkSize = Math.min(LONGEST_CHUNK, text.length + CHUNK_STEP - (text.length % CHUNK_STEP));
   return text;
 }
 
@@ -140,8 +145,11 @@ interface Inflated {
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** In chunks that hold the text of a usual vector. `info` answers how much was taken, too. */
-const INFLATE = { maxOutputLength: MAX_INFLATED, chunkSize: 1 << 16, info: true } as ZlibOptions;
+const LONGEST_CHUNK = 1 << 16;
+const CHUNK_STEP = 1 << 12;
+
+/** In chunks that hold such a text as the last one. `info` answers how much was taken, too. */
+const inflate = { maxOutputLength: MAX_INFLATED, chunkSize: LONGEST_CHUNK, info: true } as ZlibOptions;
 
 /** The text, unless something stands behind the end of the stream, which would go unnoticed. */
 const whole = ({ buffer, engine }: Inflated, deflated: Buffer): Buffer | undefined =>

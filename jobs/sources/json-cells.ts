@@ -1,12 +1,20 @@
 import { isUtf8 } from 'node:buffer';
 import { POWERS_OF_TEN } from '../engine/float-array.ts';
 import { CellArrays } from './cell-arrays.ts';
-import { BACKSLASH, CLOSE_OBJECT, COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-bytes.ts';
+import {
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  ENDS_PLAIN,
+  endsPlain,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+} from './json-bytes.ts';
 import { CellKind } from './source.ts';
 
 const BLANK = table((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 /** What ends the run of plain characters in a string: a quote, a backslash, a control character. */
-const ENDS_PLAIN = table((byte) => byte < 0x20 || byte === QUOTE || byte === BACKSLASH);
 /** What has a meaning between the brackets of a container, and NUL, which ends the bytes that are there. */
 const MARKS = table((byte) => byte === 0 || byte === QUOTE || isBracket(byte));
 
@@ -150,17 +158,10 @@ export class JsonCells extends CellArrays {
     for (let at = start; ; at += 4) {
       if (at > last) at = last;
       const four = view.getInt32(at, true);
-      const quote = four ^ 0x22222222;
-      const backslash = four ^ 0x5c5c5c5c;
-      // A byte borrows from its highest bit when what is subtracted is more than it: exact as to whether any does.
-      found |=
-        four |
-        ((quote - 0x01010101) & ~quote) |
-        ((backslash - 0x01010101) & ~backslash) |
-        ((four - 0x20202020) & ~four);
+      found |= (four & 0x80808080) | endsPlain(four);
       if (at === last) break;
     }
-    return (found & 0x80808080) === 0;
+    return found === 0;
   }
 
   /** Any object whose members are known. */

@@ -17,14 +17,41 @@ export function collectionFiles(
   collection: CollectionLayout,
   files: readonly string[],
 ): string[] {
+  const names = { length: files.length, path: (place: number) => files[place]! };
+  return collectionPlaces(layout, collection, names).map(names.path);
+}
+
+/** The same of files whose names are made when they are asked for: their places. */
+export function collectionPlaces(
+  layout: JsonLayout,
+  collection: CollectionLayout,
+  { length, path }: { readonly length: number; path(place: number): string },
+): number[] {
+  const places = function* (is: (name: string) => boolean) {
+    for (let place = 0; place < length; place++) if (is(path(place))) yield place;
+  };
   const living = layout.database && `${layout.database.name}/`;
   const ofLiving = collection.files.filter((pattern) => living !== undefined && pattern.startsWith(living));
-  const isCopied = ofLiving.length > 0 && files.some((file) => file.startsWith(living!));
+  const isCopied = ofLiving.length > 0 && !places((name) => name.startsWith(living!)).next().done;
   for (const pattern of isCopied ? ofLiving : collection.files) {
-    const found = files.filter((file) => matchesPattern(pattern, file));
-    if (found.length > 0) return found.sort();
+    const found = [...places((name) => matchesPattern(pattern, name))];
+    if (found.length > 0) return inOrder(found, path);
   }
   return [];
+}
+
+/** Places in order of what they are sorted by; as they mostly are, the names are not kept unless it must be. */
+export function inOrder(places: number[], nameOf: (place: number) => string): number[] {
+  let last = '';
+  const isInOrder = places.every((place) => {
+    const before = last;
+    last = nameOf(place);
+    return before <= last;
+  });
+  if (isInOrder) return places;
+  const named = places.map((place) => ({ place, name: nameOf(place) }));
+  named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return named.map(({ place }) => place);
 }
 
 /** What a table of a living database was written as is one array, whatever the collection's other files are. */

@@ -1,3 +1,4 @@
+import { ENDS_PLAIN, endsPlain } from './json-bytes.ts';
 import { KnownTexts, LONGEST_KNOWN } from './json-texts.ts';
 import { findIssues, type JsonIssue, JsonNumber, JsonObject, type JsonValue } from './json-value.ts';
 
@@ -83,11 +84,8 @@ export function describeByte(bytes: Buffer, at: number): string {
   return `byte 0x${bytes[at]!.toString(16).padStart(2, '0')}`;
 }
 
-/** What ends the run of plain characters in a string: a quote, a backslash, a control character. */
-const ENDS_PLAIN = new Uint8Array(256);
-ENDS_PLAIN.fill(1, 0, 0x20);
-ENDS_PLAIN[0x22] = 1;
-ENDS_PLAIN[0x5c] = 1;
+/** From here on a string is looked through four bytes at a time. */
+const LONG = 64;
 
 /** The keys of the objects that were read last at one place: the next one there mostly has the same. */
 interface Shape {
@@ -288,15 +286,36 @@ class Parser {
     const start = this.at + 1;
     let at = start;
     let bits = 0;
+    let long = at + LONG;
     while (at < end) {
       const c = bytes[at]!;
       if (ENDS_PLAIN[c] === 1) break;
       bits |= c;
       at++;
+      if (at !== long) continue;
+      long = -1;
+      this.at = at;
+      bits |= this.skipPlain();
+      at = this.at;
     }
     if (at >= end || bytes[at] !== 0x22) return this.escapedString(start, at);
     this.at = at + 1;
     return at === start ? '' : this.text(start, at, bits < 0x80);
+  }
+
+  /** Goes on as long as four bytes at a time are plain. @returns all their bits together, in the lowest eight */
+  private skipPlain(): number {
+    const { bytes, end } = this;
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let { at } = this;
+    let bits = 0;
+    for (; at + 4 <= end; at += 4) {
+      const four = words.getInt32(at, true);
+      if (endsPlain(four) !== 0) break;
+      bits |= four;
+    }
+    this.at = at;
+    return (bits | (bits >>> 8) | (bits >>> 16) | (bits >>> 24)) & 0xff;
   }
 
   /** The rest of a string from its first backslash on: checks the escapes here, and lets V8 replace them. */

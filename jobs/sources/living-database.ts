@@ -11,7 +11,7 @@ import { COPY_HEADER } from '../engine/copy-buffer.ts';
 import type { LegacyDatabase } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
 import { copiedFile, copiedHeader } from './copied-table.ts';
-import type { HashedFile } from './snapshot.ts';
+import type { HashedFile } from './file-list.ts';
 
 const BLOCK = 200;
 

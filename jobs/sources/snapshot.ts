@@ -6,56 +6,31 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
-import { z } from 'zod';
 import type { SourceLayout, SqliteLayout } from '../engine/mapping.ts';
 import { CutoverError } from '../errors.ts';
+import { FileList, type HashedFile } from './file-list.ts';
 import { matchesAny } from './file-pattern.ts';
 import { copyDatabase, type DatabaseCopy } from './living-database.ts';
 import type { LocatedStore } from './locate.ts';
-import { seal, unchangedSince } from './seal.ts';
+import { digestOf, type Manifest, readManifest, writeManifest } from './manifest.ts';
+import { isSealed, seal } from './seal.ts';
 import { readSmall } from './small-file.ts';
 import { literal } from './sqlite-quote.ts';
 import { definitionsIn } from './sqlite-tables.ts';
 import { readOnlyUri } from './sqlite-uri.ts';
 
-/** A file by its name, with `/` between folders, its size in bytes and its content. */
-export interface HashedFile {
-  readonly path: string;
-  readonly size: number;
-  readonly sha256: string;
-}
-
-/** What a snapshot holds; `digest` names the content, so the same content has the same digest wherever it lay. */
-export interface Manifest {
-  readonly system: string;
-  /** SHA-256 over the lines `<sha256>  <path>` of all files. */
-  readonly digest: string;
-  readonly files: readonly HashedFile[];
-  /** Files around the store that are no part of it: seen, not copied, and not in `digest`. */
-  readonly around?: readonly HashedFile[] | undefined;
-  /** Tables of the living database that no mapping knows. */
-  readonly unread?: readonly string[] | undefined;
-  /** SHA-256 of the database into which the files were folded, where that was needed; no part of `digest`. */
-  readonly folded?: string | undefined;
-}
-
-const hashedFiles = z.array(z.object({ path: z.string(), size: z.number(), sha256: z.string() }));
-const manifestFile = z.object({
-  system: z.string(),
-  digest: z.string(),
-  files: hashedFiles,
-  around: hashedFiles.optional(),
-  unread: z.array(z.string()).optional(),
-  folded: z.string().optional(),
-});
-
-/** A copy of a legacy store that nothing writes to: what load and verify read. */
-export interface Snapshot {
-  readonly manifest: Manifest;
+/** Where the files of a snapshot lie. */
+export interface StoredFiles {
   /** Folder of the files, as they were. */
   readonly folder: string;
+  readonly files: FileList;
   /** The file to open for a SQLite store: the copy itself, or one into which its write-ahead log was folded. */
   readonly database?: string | undefined;
+}
+
+/** A copy of a legacy store that nothing writes to: what load and verify read. */
+export interface Snapshot extends StoredFiles {
+  readonly manifest: Manifest;
 }
 
 /** Legacy applications rewrite whole files in place, so a copy counts only if the file did not change meanwhile. */
@@ -65,14 +40,10 @@ const PAUSE_MS = 300;
 /** Files that are hashed before somebody else gets a turn. */
 const FILES_AT_ONCE = 256;
 
+const MANIFEST = 'manifest.json';
+
 /** Name of the database into which a store's files were folded, beside the folder of the files. */
 const FOLDED = 'folded.db';
-
-function digestOf(files: Manifest['files']): string {
-  const hash = createHash('sha256');
-  for (const { path, sha256 } of files) hash.update(`${sha256}  ${path}\n`);
-  return hash.digest('hex');
-}
 
 const snapshotFolder = (home: string, system: string) => join(home, 'snapshots', system);
 
@@ -95,9 +66,9 @@ export async function takeSnapshot(
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(draft, 'files'), { recursive: true, mode: 0o700 });
   try {
-    const { store, files } = await stableCopy(locate, join(draft, 'files'));
+    const { store, files: copies } = await stableCopy(locate, join(draft, 'files'));
     const copied = await copyLiving(layout, store, join(draft, 'files'));
-    files.push(...copied.files);
+    const files = FileList.of([...copies, ...copied.files]);
     const digest = digestOf(files);
     const folded = layout.kind === 'sqlite' && (await foldSqlite(store, draft, layout));
     const around = store.around && (await hashesOf(store.around.root, store.around.files));
@@ -111,19 +82,19 @@ export async function takeSnapshot(
     };
     const place = join(base, digest);
     await check(openAt(draft, manifest, layout));
-    await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
-    const known = await readManifest(place);
+    await writeManifest(join(draft, MANIFEST), manifest);
+    const known = await readManifest(join(place, MANIFEST));
     if (!known) {
       await rm(place, { recursive: true, force: true });
       await rename(draft, place);
-      await seal(place, [...files.map(({ path }) => join('files', path)), ...(folded ? [FOLDED] : [])]);
+      await seal(place, pathsIn(manifest));
       return openAt(place, manifest, layout);
     }
     const now: Manifest = { ...known, around, unread: manifest.unread };
     // What lies around may have changed; the copy is the one that is there.
     if (JSON.stringify(now) !== JSON.stringify(known)) {
-      await writeFile(join(draft, 'manifest.json'), `${JSON.stringify(now, null, 2)}\n`, { mode: 0o600 });
-      await rename(join(draft, 'manifest.json'), join(place, 'manifest.json'));
+      await writeManifest(join(draft, MANIFEST), now);
+      await rename(join(draft, MANIFEST), join(place, MANIFEST));
     }
     return openAt(place, now, layout);
   } finally {
@@ -202,7 +173,7 @@ async function checkedSnapshot(
   access: 'read' | 'write' = 'write',
 ): Promise<Snapshot> {
   const place = join(base, digest);
-  const manifest = await readManifest(place);
+  const manifest = await readManifest(join(place, MANIFEST));
   if (!manifest) {
     throw new CutoverError(
       'source',
@@ -217,16 +188,25 @@ async function checkedSnapshot(
       `Delete ${place} and run: cutover backup --system ${system}`,
     );
   if (digestOf(manifest.files) !== digest) throw changed(place);
-  const hashes = new Map(manifest.files.map(({ path, sha256 }) => [join('files', path), sha256]));
-  if (manifest.folded !== undefined) hashes.set(FOLDED, manifest.folded);
-  const paths = [...hashes.keys()];
-  const sealed = trust === 'seal' ? await unchangedSince(place, paths) : new Set();
-  for (const [n, [path, sha256]] of [...hashes].entries()) {
-    if (!sealed.has(path) && (await hashOf(join(place, path))) !== sha256) throw changed(join(place, path));
-    if (n % FILES_AT_ONCE === 0) await setImmediate();
+  const isTrusted = trust === 'seal' && (await isSealed(place, pathsIn(manifest)));
+  if (!isTrusted) {
+    let n = 0;
+    for (const { path, sha256 } of manifest.files) {
+      const file = join(place, 'files', path);
+      if ((await hashOf(file)) !== sha256) throw changed(file);
+      if (++n % FILES_AT_ONCE === 0) await setImmediate();
+    }
+    const folded = join(place, FOLDED);
+    if (manifest.folded !== undefined && (await hashOf(folded)) !== manifest.folded) throw changed(folded);
+    if (access === 'write') await seal(place, pathsIn(manifest));
   }
-  if (access === 'write' && sealed.size < paths.length) await seal(place, paths);
   return openAt(place, manifest, layout);
+}
+
+/** Names of all files of a snapshot within its folder. */
+function* pathsIn({ files, folded }: Manifest): Generator<string> {
+  for (const path of files.paths()) yield `files/${path}`;
+  if (folded !== undefined) yield FOLDED;
 }
 
 /** Removes every other whole snapshot of the system. @returns the folders that are gone */
@@ -245,9 +225,10 @@ export async function changedSince(
   store: LocatedStore,
 ): Promise<string[]> {
   const copied = layout.kind === 'json' && layout.database ? `${layout.database.name}/` : undefined;
-  const known = new Map(manifest.files.map((file) => [file.path, file]));
+  const known = new Set(manifest.files.paths());
   const changed = store.files.filter((path) => !known.has(path));
-  for (const [path, file] of known) {
+  for (const file of manifest.files) {
+    const { path } = file;
     // What was copied from a database is no file of the store.
     if (copied !== undefined && path.startsWith(copied)) continue;
     if (!(await isAsIn(file, join(store.root, path)))) changed.push(path);
@@ -256,20 +237,12 @@ export async function changedSince(
 }
 
 function openAt(place: string, manifest: Manifest, layout: SourceLayout): Snapshot {
-  const folder = join(place, 'files');
-  if (layout.kind !== 'sqlite') return { manifest, folder };
-  if (manifest.folded !== undefined) return { manifest, folder, database: join(place, FOLDED) };
-  const name = manifest.files.find((file) => !/-(wal|journal)$/.test(file.path))!.path;
-  return { manifest, folder, database: join(folder, name) };
-}
-
-async function readManifest(place: string): Promise<Manifest | undefined> {
-  try {
-    return manifestFile.parse(JSON.parse(await readFile(join(place, 'manifest.json'), 'utf8')));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const { files } = manifest;
+  const opened = { manifest, files, folder: join(place, 'files') };
+  if (layout.kind !== 'sqlite') return opened;
+  if (manifest.folded !== undefined) return { ...opened, database: join(place, FOLDED) };
+  const name = [...files.paths()].find((path) => !/-(wal|journal)$/.test(path))!;
+  return { ...opened, database: join(opened.folder, name) };
 }
 
 /** Copies all files so that the copies are of one moment: any change meanwhile starts the copy again. */

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { CutoverError } from '../errors.ts';
 import { hasObject, type S3Place, s3Client, s3Error, s3Url } from '../s3.ts';
-import type { HashedFile, Snapshot } from '../sources/snapshot.ts';
+import type { HashedFile } from '../sources/file-list.ts';
+import { manifestText } from '../sources/manifest.ts';
+import type { Snapshot } from '../sources/snapshot.ts';
 
 /** Largest object of one request: Amazon S3 User Guide, "Uploading objects". */
 const LARGEST = 5 * 1024 ** 3;
@@ -30,7 +32,7 @@ export async function archiveSnapshot(archive: S3Place, { manifest, folder }: Sn
       await put(client, place, at, join(folder, file.path), file);
     }
     at = 'manifest.json';
-    const Body = `${JSON.stringify(manifest, null, 2)}\n`;
+    const Body = manifestText(manifest);
     await client.send(
       new PutObjectCommand({
         Bucket: place.bucket,

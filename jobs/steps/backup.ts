@@ -29,8 +29,7 @@ export async function backup(context: StepContext): Promise<void> {
   await requireSpace(context, snapshot);
 }
 
-async function requireSpace({ home, system }: StepContext, { manifest }: Snapshot): Promise<void> {
-  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
+async function requireSpace({ home, system }: StepContext, { files: { size } }: Snapshot): Promise<void> {
   const { bavail, bsize } = await statfs(home);
   if (bavail * bsize >= size * SPACE_FACTOR) return;
   throw new CutoverError(

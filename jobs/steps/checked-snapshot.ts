@@ -35,11 +35,11 @@ export async function takeCheckedSnapshot(
 async function requireNoFolder({ home, system }: StepContext): Promise<void> {
   const last = await currentSnapshot(home, system.name, system.source).catch(() => undefined);
   const living = system.source.kind === 'json' ? `${system.source.database?.name}/` : '';
-  const file = last?.manifest.files.find(({ path }) => !path.startsWith(living));
+  const file = [...(last?.files.paths() ?? [])].find((path) => !path.startsWith(living));
   if (file === undefined) return;
   throw new CutoverError(
     'usage',
-    `${system.name}: only its living database is named, but its last snapshot has files, too (${file.path})`,
+    `${system.name}: only its living database is named, but its last snapshot has files, too (${file})`,
     `Name the folder as well: --source ${system.name}=PATH.`,
   );
 }

@@ -37,7 +37,7 @@ export async function checksOf(
     results.push(...found);
   }
   const read = new Set(system.tables.map((mapping) => mapping.entity));
-  for (const [collection, files] of Object.entries(store.files ?? {})) {
+  for (const [collection, files] of store.files ?? []) {
     if (!read.has(collection)) continue;
     const twice = await readTwice(files);
     if (twice)

@@ -170,12 +170,12 @@ const saysWaiting =
     log(`${system.name}: waits until ${until.toTimeString().slice(0, 5)}`);
 
 /** Threads for the large tables of a snapshot. `end` them. */
-export function crewOf(context: StepContext, purpose: Purpose, snapshot: Snapshot): Crew {
+export function crewOf(context: StepContext, purpose: Purpose, { folder, database, files }: Snapshot): Crew {
   const { home, system } = context;
   const site = {
     system: system.name,
     origin: context.origin,
-    snapshot,
+    snapshot: { folder, database, files: files.shared },
     purpose,
     scratch: scratchFolder(home, system),
     url: databaseUrl(context, purpose === 'load' ? 'migrator' : 'verifier'),

@@ -258,8 +258,8 @@ async function proveCollections(
   found: Differences,
 ): Promise<void> {
   const { system, report } = context;
-  const { files } = snapshot.manifest;
-  const stored = files.map(({ path }) => path);
+  const { files } = snapshot;
+  const stored = [...files.paths()];
   const folder = exportedFolder(out, system);
   const written = await filesBelow(folder);
   const done = new Set<TableMapping>();
@@ -290,7 +290,7 @@ async function proveCollections(
     const proof = await (collection.records === 'file'
       ? compareOpaque(
           pair,
-          files.filter(({ path }) => names.includes(path)),
+          [...files].filter(({ path }) => names.includes(path)),
           found,
         )
       : mapping.repeats
@@ -301,7 +301,7 @@ async function proveCollections(
   }
   for (const path of unreadFiles(layout, stored).keys()) {
     if (extname(path) !== '.json') continue;
-    const source = `${files.find((each) => each.path === path)!.size} bytes that were never loaded`;
+    const source = `${files.at(stored.indexOf(path)).size} bytes that were never loaded`;
     found.add({ table: basename(path), key: path, field: null, source, target: null, kind: 'missing' });
   }
 }

@@ -21,14 +21,11 @@ export async function inspect(context: StepContext): Promise<void> {
   const { system, report, batchRows } = context;
   const snapshot = await takeCheckedSnapshot(context, { makeCurrent: false });
   const { manifest } = snapshot;
-  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
-  report.remarks.push(`snapshot ${manifest.digest}, ${manifest.files.length} files, ${mib(size)}`);
+  const { files } = manifest;
+  report.remarks.push(`snapshot ${manifest.digest}, ${files.length} files, ${mib(files.size)}`);
   const others = new Map((manifest.around ?? []).map(({ path }) => [path, reasonOf(system.source, path)]));
   if (system.source.kind === 'json') {
-    const unread = unreadFiles(
-      system.source,
-      manifest.files.map((file) => file.path),
-    );
+    const unread = unreadFiles(system.source, [...files.paths()]);
     for (const [file, reason] of unread) others.set(file, reason);
   }
   report.remarks.push(...filesByReason(others));
@@ -43,7 +40,7 @@ export async function inspect(context: StepContext): Promise<void> {
       if (!entities.has(table) && !matchesAny(notSource, table))
         report.remarks.push(`table ${table} is unknown and stays in the archive`);
     }
-    report.remarks.push(...(await unreadMembers(open.files ?? {})));
+    report.remarks.push(...(await unreadMembers(open.files ?? new Map())));
     const parents = new Parents();
     for (const mapping of system.tables) {
       const reader = await open.reader(mapping, parents);
@@ -64,7 +61,7 @@ export async function inspect(context: StepContext): Promise<void> {
     }
   });
   report.remarks.push(
-    `estimate: ${mib(size * SPACE_FACTOR)} in the target, about ${Math.ceil(rows / ROWS_A_SECOND)} s to load`,
+    `estimate: ${mib(files.size * SPACE_FACTOR)} in the target, about ${Math.ceil(rows / ROWS_A_SECOND)} s to load`,
   );
 }
 
@@ -85,7 +82,7 @@ function filesByReason(files: ReadonlyMap<string, string | undefined>): string[]
 /** Members of whole documents, of which collections read others, and none these. */
 async function unreadMembers(collections: NonNullable<OpenStore['files']>): Promise<string[]> {
   const read = new Map<string, { readonly path: string; readonly members: Set<string> }>();
-  for (const { path, name, records, each } of Object.values(collections).flat()) {
+  for (const { path, name, records, each } of [...collections.values()].flat()) {
     if (records !== 'document' || each === undefined) continue;
     const of = read.get(name) ?? { path, members: new Set() };
     of.members.add(each);

@@ -209,7 +209,7 @@ describe('several processes that load one system', () => {
     await isEqual();
     // It leaves the snapshot alone, also where nothing seals it.
     const [{ snapshot }] = (await rows('select snapshot from migration.run')) as [{ snapshot: string }];
-    const seal = join(home, 'snapshots', 'trdinger', snapshot, 'seal.json');
+    const seal = join(home, 'snapshots', 'trdinger', snapshot, 'seal');
     await rm(seal);
     const begun = Date.now();
     const late = await load(1, 2);

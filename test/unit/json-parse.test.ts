@@ -341,6 +341,25 @@ describe('against JSON.parse', () => {
     }
   });
 
+  test('long strings with anything at any place are taken and refused alike', () => {
+    const special = ['"', '\\', '\\n', '\n', '\0', '\x1f', ' ', '\x7f', 'é', '日', '😀', '\\u00e9', ''];
+    for (const at of [0, 1, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 127]) {
+      for (const size of [0, 1, 2, 3, 4, 5, 63, 64, 65]) {
+        for (const each of special) {
+          const document = `["${'a'.repeat(at)}${each}${'b'.repeat(size)}", 1]`;
+          let value: unknown;
+          try {
+            value = JSON.parse(document);
+          } catch {
+            syntaxError(document);
+            continue;
+          }
+          expect(readsAs(document, value), document).toBe(true);
+        }
+      }
+    }
+  });
+
   test('documents with damaged bytes are taken and refused alike', () => {
     const random = seededRandom(3);
     const tokens = Buffer.from('{}[]",:\\ue0123456789.+-tfnalsr \n\0\x1f\x80\xc3\xe3\xed\xf0\xff', 'latin1');

@@ -9,6 +9,7 @@ import { Parents } from '../../jobs/engine/parents.ts';
 import { SortedReader } from '../../jobs/engine/sorted-reader.ts';
 import { keyOf } from '../../jobs/sample/harca-values.ts';
 import { type CollectionFile, JsonCollection } from '../../jobs/sources/json-collection.ts';
+import { inOrder } from '../../jobs/sources/json-layout.ts';
 import type { OrderedReader } from '../../jobs/sources/source.ts';
 import { harca } from '../../jobs/systems/harca/index.ts';
 import { writtenFile } from '../records.ts';
@@ -94,7 +95,10 @@ async function found(reader: OrderedReader, rows: number, from = 0): Promise<Fou
   return found;
 }
 
-const namedReader = () => new NamedReader(files, named, new Parents());
+const namedReader = (mapping = named) => {
+  const order = inOrder([...files.keys()], (place) => mapping.fileOrder(files[place]!.name));
+  return new NamedReader({ length: order.length, at: (i) => files[order[i]!]! }, mapping, new Parents());
+};
 
 describe('entries in the order of their names', () => {
   it('become the same rows, in the same order, as those that are sorted by their keys', async () => {
@@ -145,7 +149,7 @@ describe('entries in the order of their names', () => {
     expect(inParts).toEqual(await locators(0, keyed.count));
     const { fileKey, ...whole } = named;
     expect(fileKey).toBeDefined();
-    expect(new NamedReader(files, whole, new Parents()).cuts()).toEqual([]);
-    expect(new NamedReader(files, { ...named, watch: () => () => {} }, new Parents()).cuts()).toEqual([]);
+    expect(namedReader(whole).cuts()).toEqual([]);
+    expect(namedReader({ ...named, watch: () => () => {} }).cuts()).toEqual([]);
   });
 });

@@ -17,6 +17,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { makeProgram } from '../../jobs/command-line.ts';
 import { withDownloads } from '../../jobs/downloads.ts';
 import { hasObject, s3Client, s3Place } from '../../jobs/s3.ts';
+import { FileList } from '../../jobs/sources/file-list.ts';
 import { locateStore } from '../../jobs/sources/locate.ts';
 import { downloadObjects } from '../../jobs/sources/s3.ts';
 import type { Snapshot } from '../../jobs/sources/snapshot.ts';
@@ -284,19 +285,20 @@ describe('the archive', () => {
   const contents = { 'trdinger.db': 'rows', 'more/日本.json': '[]' };
   function snapshot(): Snapshot {
     const folder = newFolder();
-    const files = Object.entries(contents).map(([path, content]) => {
+    const stored = Object.entries(contents).map(([path, content]) => {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), content);
       const sha256 = createHash('sha256').update(content).digest('hex');
       return { path, size: Buffer.byteLength(content), sha256 };
     });
-    return { folder, manifest: { system: 'trdinger', digest: 'd1g3st', files } };
+    const files = FileList.of(stored);
+    return { folder, files, manifest: { system: 'trdinger', digest: 'd1g3st', files } };
   }
   const at = 'old/trdinger/d1g3st';
 
   it('holds the files, and last of all the manifest; what is there is not sent again', async () => {
-    const { manifest, folder } = snapshot();
-    const said = await archiveSnapshot(s3Place('s3://legacy/old'), { manifest, folder });
+    const made = snapshot();
+    const said = await archiveSnapshot(s3Place('s3://legacy/old'), made);
     expect(said).toBe(`snapshot archived: s3://legacy/${at}/`);
     expect(log).toEqual([
       'GET list',
@@ -305,9 +307,12 @@ describe('the archive', () => {
       `PUT ${at}/manifest.json`,
     ]);
     expect(objects.get(`${at}/files/more/日本.json`)!.toString()).toBe('[]');
-    expect(JSON.parse(objects.get(`${at}/manifest.json`)!.toString())).toEqual(manifest);
+    expect(JSON.parse(objects.get(`${at}/manifest.json`)!.toString())).toEqual({
+      ...made.manifest,
+      files: [...made.files],
+    });
     log.length = 0;
-    expect(await archiveSnapshot(s3Place('s3://legacy/old'), { manifest, folder })).toMatch(/already/);
+    expect(await archiveSnapshot(s3Place('s3://legacy/old'), made)).toMatch(/already/);
     expect(log).toEqual(['GET list']);
   });
 

@@ -13,10 +13,11 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import Database from 'libsql';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SourceLayout } from '../../jobs/engine/mapping.ts';
+import { isSealed, seal } from '../../jobs/sources/seal.ts';
 import { currentSnapshot, makeCurrent, takeSnapshot } from '../../jobs/sources/snapshot.ts';
 
 const JSON_STORE: SourceLayout = {
@@ -62,14 +63,47 @@ describe('a snapshot', () => {
 
   it('is a copy with a manifest of its bytes', async () => {
     const { manifest, folder } = await takeJson(['a.json', 'sub/b.json']);
-    expect(manifest.files).toEqual([
+    expect([...manifest.files]).toEqual([
       { path: 'a.json', size: 3, sha256: sha256('[1]') },
       { path: 'sub/b.json', size: 2, sha256: sha256('[]') },
     ]);
     expect(manifest.digest).toBe(sha256(`${sha256('[1]')}  a.json\n${sha256('[]')}  sub/b.json\n`));
     expect(readFileSync(join(folder, 'a.json'), 'utf8')).toBe('[1]');
     expect(readFileSync(join(folder, 'sub/b.json'), 'utf8')).toBe('[]');
-    expect(await currentSnapshot(home, 'things', JSON_STORE)).toEqual({ manifest, folder });
+    expect(await currentSnapshot(home, 'things', JSON_STORE)).toEqual({
+      manifest,
+      files: manifest.files,
+      folder,
+    });
+  });
+
+  it('whose manifest is damaged says so, and what to do', async () => {
+    const { folder } = await takeJson(['a.json', 'sub/b.json']);
+    const file = join(folder, '../manifest.json');
+    const text = readFileSync(file, 'utf8');
+    const damaged = (to: string) => writeFile(file, to);
+    const files = text.slice(text.indexOf('['), text.lastIndexOf(']') + 1);
+    for (const other of [
+      '',
+      '{}',
+      text.slice(0, -3),
+      text.slice(0, text.indexOf('"size"')),
+      text.replace('"size": 3', '"size": "3"'),
+      text.replace('"path"', '"name"'),
+      text.replace(files, '7'),
+      text.replace(files, `${files}]`),
+      text.replace('"digest"', '"other"'),
+    ]) {
+      expect(other).not.toBe(text);
+      await damaged(other);
+      await expect(currentSnapshot(home, 'things', JSON_STORE)).rejects.toMatchObject({
+        kind: 'source',
+        message: `${file} is damaged`,
+        fix: expect.stringContaining(dirname(file)),
+      });
+    }
+    await damaged(text);
+    expect((await currentSnapshot(home, 'things', JSON_STORE)).files.length).toBe(2);
   });
 
   it('of the same content has the same digest, whenever and wherever it was taken', async () => {
@@ -167,9 +201,9 @@ describe('a source that changes while it is copied', () => {
     }, 1);
     const { manifest, folder } = await takeJson(['a.json']);
     clearInterval(writer);
-    expect(manifest.files[0]!.size).toBe((64 << 20) + 2);
-    expect(manifest.files[0]!.sha256).toBe(sha256(readFileSync(join(root, 'a.json'))));
-    expect(sha256(readFileSync(join(folder, 'a.json')))).toBe(manifest.files[0]!.sha256);
+    expect(manifest.files.at(0).size).toBe((64 << 20) + 2);
+    expect(manifest.files.at(0).sha256).toBe(sha256(readFileSync(join(root, 'a.json'))));
+    expect(sha256(readFileSync(join(folder, 'a.json')))).toBe(manifest.files.at(0).sha256);
   });
 
   it('or gets another file beside it is copied again, with both', async () => {
@@ -178,7 +212,7 @@ describe('a source that changes while it is copied', () => {
     let asked = 0;
     const locate = async () => ({ root, files: asked++ === 0 ? ['a.json'] : ['a.json', 'b.json'] });
     const { manifest } = await takeSnapshot(home, 'things', JSON_STORE, locate, accept);
-    expect(manifest.files.map(({ path }) => path)).toEqual(['a.json', 'b.json']);
+    expect([...manifest.files.paths()]).toEqual(['a.json', 'b.json']);
   });
 
   it('or that goes away is an error that names it', async () => {
@@ -240,18 +274,13 @@ describe('a snapshot that is trusted by its seal', () => {
   afterEach(() => vi.restoreAllMocks());
   const current = (trust: 'seal' | 'nothing') => currentSnapshot(home, 'things', JSON_STORE, trust);
   const later = () => vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000);
-  const sealed = () => JSON.parse(readFileSync(join(folder, '../seal.json'), 'utf8'));
 
   it('is not hashed again, except for a proof', async () => {
     later();
     await current('seal');
-    const before = sealed()['files/a.json'];
     await writeFile(file, '[1, 2, 4]');
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
-    const now = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
-    expect(now).not.toBe(before);
     // As if nothing could be seen of the change.
-    await writeFile(join(folder, '../seal.json'), JSON.stringify({ 'files/a.json': now }));
+    await seal(dirname(folder), ['files/a.json']);
     await expect(current('seal')).resolves.toMatchObject({ folder });
     await expect(current('nothing')).rejects.toMatchObject({ kind: 'source' });
   });
@@ -267,13 +296,39 @@ describe('a snapshot that is trusted by its seal', () => {
 
   it('one that has only just been written is not sealed, and hashed each time', async () => {
     await current('seal');
-    expect(sealed()).toEqual({});
+    expect(existsSync(join(folder, '../seal'))).toBe(false);
+  });
+
+  it('one file of several that was written to, or is gone, breaks it', async () => {
+    later();
+    const files = ['a.json', 'b.json'];
+    await writeFile(join(root, 'b.json'), '[]');
+    await seal(root, files);
+    expect(await isSealed(root, files)).toBe(true);
+    expect(await isSealed(root, ['a.json'])).toBe(false);
+    await writeFile(join(root, 'b.json'), '[]');
+    expect(await isSealed(root, files)).toBe(false);
+    await seal(root, files);
+    await rm(join(root, 'b.json'));
+    expect(await isSealed(root, files)).toBe(false);
+  });
+
+  it('one that is made too early takes the place of none', async () => {
+    await seal(root, ['a.json']);
+    expect(await isSealed(root, ['a.json'])).toBe(false);
+    later();
+    await seal(root, ['a.json']);
+    expect(await isSealed(root, ['a.json'])).toBe(true);
+    vi.restoreAllMocks();
+    await writeFile(join(root, 'a.json'), '[1]');
+    await seal(root, ['a.json']);
+    expect(existsSync(join(root, 'seal'))).toBe(false);
   });
 
   it.each(['', 'nonsense', 'null', '{"files/a.json":1}'])(
     'a seal that is %j counts for nothing',
     async (text) => {
-      await writeFile(join(folder, '../seal.json'), text);
+      await writeFile(join(folder, '../seal'), text);
       await writeFile(file, '[1, 2, 4]');
       await expect(current('seal')).rejects.toMatchObject({ kind: 'source' });
     },
@@ -309,7 +364,7 @@ describe('a SQLite store', () => {
       const before = ['store.db', 'store.db-wal'].map((name) => sha256(readFileSync(join(root, name))));
       expect(statSync(join(root, 'store.db-wal')).size).toBeGreaterThan(0);
       const { folder, database, manifest } = await takeSqlite(['store.db', 'store.db-wal']);
-      expect(manifest.files.map(({ sha256 }) => sha256)).toEqual(before);
+      expect(Array.from(manifest.files, ({ sha256 }) => sha256)).toEqual(before);
       expect(database).toBe(join(folder, '../folded.db'));
       expect(rowsIn(database!)).toEqual([{ a: 'kept' }]);
       expect(['store.db', 'store.db-wal'].map((name) => sha256(readFileSync(join(root, name))))).toEqual(
