@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCopied } from '../sources/copied-table.ts';
-import type { HashedFile } from '../sources/file-list.ts';
+import { type HashedFile, shared } from '../sources/file-list.ts';
 import { type CollectionFile, JsonCollection } from '../sources/json-collection.ts';
 import { collectionPlaces, type FileShape, inOrder, shapeOf } from '../sources/json-layout.ts';
 import type { StoredFiles } from '../sources/snapshot.ts';
@@ -65,7 +65,8 @@ export async function openStore(
       const collection = collections.get(entity)!;
       if (fileOrder) {
         const nameOf = (place: number) => fileOrder(collection.name(place));
-        const order = (known as Uint32Array | undefined) ?? shared(inOrder(collection.places, nameOf));
+        const order =
+          (known as Uint32Array | undefined) ?? shared(Uint32Array, inOrder(collection.places, nameOf));
         const files = { length: order.length, at: (i: number) => collection.file(order[i]!) };
         return new NamedReader(files, { ...mapping, fileOrder }, parents, order);
       }
@@ -135,14 +136,6 @@ class Collection {
   shape(place: number): FileShape {
     return shapeOf(this.layout, this.layout.collections[this.entity]!, this.name(place));
   }
-}
-
-/** In memory that all threads share. */
-function shared(places: readonly number[]): Uint32Array {
-  const memory = new SharedArrayBuffer(Uint32Array.BYTES_PER_ELEMENT * places.length);
-  const list = new Uint32Array(memory);
-  list.set(places);
-  return list;
 }
 
 /** There may be a hundred thousand of them, so what they are is put together when it is asked for. */

@@ -89,7 +89,8 @@ export class FileList implements Iterable<HashedFile> {
 const roomy = (bytes: Buffer, size: number): Buffer =>
   size <= bytes.length ? bytes : Buffer.concat([bytes], Math.max(size, 2 * bytes.length));
 
-function shared<T extends Uint8Array | Uint32Array | Float64Array>(
+/** A copy in memory that all threads share. */
+export function shared<T extends Uint8Array | Uint32Array | Float64Array>(
   of: { new (memory: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
   values: ArrayLike<number>,
 ): T {

@@ -84,6 +84,12 @@ export function describeByte(bytes: Buffer, at: number): string {
   return `byte 0x${bytes[at]!.toString(16).padStart(2, '0')}`;
 }
 
+/** An array that begins with so many elements and then a number has many of them. */
+const MANY = 16;
+
+/** Bytes of numbers that are decoded at once. */
+const RUN = 4096;
+
 /** From here on a string is looked through four bytes at a time. */
 const LONG = 64;
 
@@ -110,6 +116,12 @@ class Parser {
   private maxDepth = MAX_DEPTH;
   /** Set where a value needs an issue; the paths are worked out only then. */
   private suspicious = false;
+  /** Whether the array that is read has many numbers: seldom is one there twice, and to decode each costs more than to read it. */
+  private inNumbers = false;
+  /** Bytes of the document that were decoded at once, and where they stand. */
+  private run = '';
+  private runStart = 0;
+  private runEnd = 0;
   private readonly known = new KnownTexts();
   private readonly shapes: (Shape | undefined)[] = new Array(SHAPES).fill(undefined);
 
@@ -120,6 +132,8 @@ class Parser {
     this.end = end;
     this.maxDepth = maxDepth;
     this.suspicious = false;
+    this.inNumbers = false;
+    this.runEnd = 0;
     try {
       this.skipBlanks();
       const value = this.value(0, 0);
@@ -264,15 +278,19 @@ class Parser {
       this.at++;
       return array;
     }
+    const inNumbers = this.inNumbers;
     for (;;) {
-      array.push(this.value(depth, place));
+      const value = this.value(depth, place);
+      if (array.push(value) === MANY && value instanceof JsonNumber) this.inNumbers = true;
       this.skipBlanks();
       const c = bytes[this.at];
       if (c !== 0x2c && c !== 0x5d) this.fail('"," or "]"');
       this.at++;
-      if (c === 0x5d) return array;
+      if (c === 0x5d) break;
       this.skipBlanks();
     }
+    this.inNumbers = inNumbers;
+    return array;
   }
 
   private enter(depth: number): void {
@@ -396,7 +414,17 @@ class Parser {
       if (sign === 0x2b || sign === 0x2d) this.at++;
       this.digits('a digit');
     }
-    return new JsonNumber(this.text(start, this.at, true));
+    return new JsonNumber(this.inNumbers ? this.runText(start, this.at) : this.text(start, this.at, true));
+  }
+
+  /** The text of a number among many others, cut out of a run of them that is decoded at once. */
+  private runText(start: number, end: number): string {
+    if (end > this.runEnd) {
+      this.runStart = start;
+      this.runEnd = Math.max(end, Math.min(start + RUN, this.end));
+      this.run = this.bytes.toString('latin1', start, this.runEnd);
+    }
+    return this.run.slice(start - this.runStart, end - this.runStart);
   }
 
   private digits(expected: string): void {

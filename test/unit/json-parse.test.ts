@@ -360,6 +360,36 @@ describe('against JSON.parse', () => {
     }
   });
 
+  test('long arrays of numbers, and of anything between them, keep each number as it is written', () => {
+    const random = seededRandom(4);
+    for (const size of [15, 16, 17, 18, 400, 2000]) {
+      for (const blanks of [',', ', ', ' ,\n      ']) {
+        for (const other of [
+          undefined,
+          '"é日"',
+          '[1, 2.5]',
+          '{"a": [3e-7, "x"]}',
+          'null',
+          `[${'7,'.repeat(20)}8]`,
+        ]) {
+          const texts = Array.from({ length: size }, () =>
+            String((random() - 0.5) * 10 ** (random() * 40 - 20)),
+          );
+          const array = texts.slice();
+          if (other !== undefined) array.splice(Math.floor(random() * size), 0, other);
+          const document = `{"é": [${array.join(blanks)}], "then": [${texts[0]}]}`;
+          expect(readsAs(document, JSON.parse(document)), document).toBe(true);
+          const read = parse(document) as JsonObject;
+          const numbers = (read.get('é') as JsonValue[]).filter((each) => each instanceof JsonNumber);
+          expect(numbers.map(({ text }) => text)).toEqual(texts);
+        }
+      }
+    }
+    const long = `[${'1,'.repeat(100)}${'7'.repeat(10_000)}]`;
+    expect((parse(long) as JsonNumber[]).at(-1)!.text).toBe('7'.repeat(10_000));
+    expect(syntaxError(`[${'1,'.repeat(100)}01]`).offset).toBe(202);
+  });
+
   test('documents with damaged bytes are taken and refused alike', () => {
     const random = seededRandom(3);
     const tokens = Buffer.from('{}[]",:\\ue0123456789.+-tfnalsr \n\0\x1f\x80\xc3\xe3\xed\xf0\xff', 'latin1');
