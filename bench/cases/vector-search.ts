@@ -59,12 +59,14 @@ export const make: MakeCase = async (bench) => {
   }
   bench.log(`recall@${K} of ${QUERIES} queries: ${(found / QUERIES / K).toFixed(3)}`);
 
+  const searchAll = async (model: string) => {
+    for (const query of queries) await search(client, query, model);
+  };
   const searching = (model: string, of: number): Peer => ({
     name: `match_embeddings, ${of} vectors`,
-    run: () =>
-      timed(async () => {
-        for (const query of queries) await search(client, query, model);
-      }),
+    // The file store is read whole between two rounds, and memory is not for the index alone.
+    prepare: () => searchAll(model),
+    run: () => timed(() => searchAll(model)),
   });
   const warm: Peer = {
     name: `file store, all ${rows} vectors in memory`,
