@@ -86,13 +86,13 @@ describe('batches', () => {
   });
 
   it('end early when their rows are long', async () => {
-    const long = 'x'.repeat(3 << 20);
+    const long = 'x'.repeat(3 << 19);
     const records = [1, 2, 3, 4, 5].map((id, at) => thing(at, id, long));
     const found = [];
     for await (const { starts } of batches(mappingOf(), readerOf(records), new Parents(), { rows: 1000 })) {
       found.push(starts.length);
     }
-    // The second row passes 4 MiB.
+    // The second row passes 2 MiB.
     expect(found).toEqual([2, 2, 1]);
   });
 
