@@ -35,8 +35,6 @@ export class NamedReader implements OrderedReader {
   readonly count: number;
   /** Opening and parsing a file of tens of kilobytes. */
   readonly weight = 20;
-  #last: { readonly at: number; readonly name: string } | undefined;
-
   /**
    * @param files in the order of what `fileOrder` says of their names
    * @param known what a reader on another thread needs to know of their order
@@ -89,9 +87,7 @@ export class NamedReader implements OrderedReader {
 
   /** As the file before. */
   #isSameName(at: number): boolean {
-    const before = this.#last?.at === at - 1 ? this.#last.name : this.#name(at - 1);
-    this.#last = { at, name: this.#name(at) };
-    return this.#last.name === before;
+    return this.#name(at) === this.#name(at - 1);
   }
 
   #beginOf(from: number): number {

@@ -105,11 +105,8 @@ class Collection {
 
   /** Their places among all files, in order of their names. */
   get places(): number[] {
-    const path = (place: number) => this.name(place);
-    return collectionPlaces(this.layout, this.layout.collections[this.entity]!, {
-      length: this.snapshot.files.length,
-      path,
-    });
+    const { layout, entity, snapshot } = this;
+    return collectionPlaces(layout, layout.collections[entity]!, snapshot.files);
   }
 
   get files(): readonly CollectionFile[] {

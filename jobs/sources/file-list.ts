@@ -1,3 +1,5 @@
+import { CopyBuffer } from '../engine/copy-buffer.ts';
+
 /** A file by its name, with `/` between folders, its size in bytes and its content. */
 export interface HashedFile {
   readonly path: string;
@@ -37,22 +39,19 @@ export class FileList implements Iterable<HashedFile> {
   static of(files: Iterable<HashedFile>): FileList {
     const ends: number[] = [];
     const sizes: number[] = [];
-    let paths: Buffer = Buffer.alloc(1 << 12);
-    let hashes: Buffer = Buffer.alloc(1 << 12);
-    let end = 0;
+    const paths = new CopyBuffer();
+    const hashes = new CopyBuffer();
     for (const { path, size, sha256 } of files) {
-      paths = roomy(paths, end + 3 * path.length);
-      hashes = roomy(hashes, HASH * (ends.length + 1));
-      hashes.write(sha256, HASH * ends.length, 'hex');
-      end += paths.write(path, end);
-      ends.push(end);
+      paths.raw(Buffer.from(path));
+      ends.push(paths.length);
       sizes.push(size);
+      hashes.raw(Buffer.from(sha256, 'hex'));
     }
     return new FileList({
-      paths: shared(Uint8Array, paths.subarray(0, end)),
+      paths: shared(Uint8Array, paths.from(0)),
       ends: shared(Uint32Array, ends),
       sizes: shared(Float64Array, sizes),
-      hashes: shared(Uint8Array, hashes.subarray(0, HASH * ends.length)),
+      hashes: shared(Uint8Array, hashes.from(0)),
     });
   }
 
@@ -84,10 +83,6 @@ export class FileList implements Iterable<HashedFile> {
     return [...this];
   }
 }
-
-/** The same bytes, with room for so many. */
-const roomy = (bytes: Buffer, size: number): Buffer =>
-  size <= bytes.length ? bytes : Buffer.concat([bytes], Math.max(size, 2 * bytes.length));
 
 /** A copy in memory that all threads share. */
 export function shared<T extends Uint8Array | Uint32Array | Float64Array>(

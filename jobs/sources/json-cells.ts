@@ -14,7 +14,6 @@ import {
 import { CellKind } from './source.ts';
 
 const BLANK = table((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
-/** What ends the run of plain characters in a string: a quote, a backslash, a control character. */
 /** What has a meaning between the brackets of a container, and NUL, which ends the bytes that are there. */
 const MARKS = table((byte) => byte === 0 || byte === QUOTE || isBracket(byte));
 

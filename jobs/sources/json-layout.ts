@@ -1,4 +1,5 @@
 import type { CollectionLayout, JsonLayout, SourceLayout } from '../engine/mapping.ts';
+import type { FileList } from './file-list.ts';
 import { matchesAny, matchesPattern } from './file-pattern.ts';
 
 /** How the records of one file are found. */
@@ -17,25 +18,25 @@ export function collectionFiles(
   collection: CollectionLayout,
   files: readonly string[],
 ): string[] {
-  const names = { length: files.length, path: (place: number) => files[place]! };
-  return collectionPlaces(layout, collection, names).map(names.path);
+  const path = (place: number) => files[place]!;
+  return collectionPlaces(layout, collection, { length: files.length, path }).map(path);
 }
 
 /** The same of files whose names are made when they are asked for: their places. */
 export function collectionPlaces(
   layout: JsonLayout,
   collection: CollectionLayout,
-  { length, path }: { readonly length: number; path(place: number): string },
+  files: Pick<FileList, 'length' | 'path'>,
 ): number[] {
   const places = function* (is: (name: string) => boolean) {
-    for (let place = 0; place < length; place++) if (is(path(place))) yield place;
+    for (let place = 0; place < files.length; place++) if (is(files.path(place))) yield place;
   };
   const living = layout.database && `${layout.database.name}/`;
   const ofLiving = collection.files.filter((pattern) => living !== undefined && pattern.startsWith(living));
   const isCopied = ofLiving.length > 0 && !places((name) => name.startsWith(living!)).next().done;
   for (const pattern of isCopied ? ofLiving : collection.files) {
     const found = [...places((name) => matchesPattern(pattern, name))];
-    if (found.length > 0) return inOrder(found, path);
+    if (found.length > 0) return inOrder(found, (place) => files.path(place));
   }
   return [];
 }

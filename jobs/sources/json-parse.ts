@@ -304,17 +304,17 @@ class Parser {
     const start = this.at + 1;
     let at = start;
     let bits = 0;
-    let long = at + LONG;
+    const long = start + LONG;
     while (at < end) {
       const c = bytes[at]!;
       if (ENDS_PLAIN[c] === 1) break;
       bits |= c;
       at++;
-      if (at !== long) continue;
-      long = -1;
-      this.at = at;
-      bits |= this.skipPlain();
-      at = this.at;
+      if (at === long) {
+        this.at = at;
+        bits |= this.skipPlain();
+        at = this.at;
+      }
     }
     if (at >= end || bytes[at] !== 0x22) return this.escapedString(start, at);
     this.at = at + 1;

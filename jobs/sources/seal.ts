@@ -27,10 +27,9 @@ export async function isSealed(folder: string, paths: Iterable<string>): Promise
 export async function seal(folder: string, paths: Iterable<string>): Promise<void> {
   const file = join(folder, SEAL);
   const status = await statusOf(folder, paths, SETTLED_MS);
+  const done = status === undefined ? rm(file, { force: true }) : writeFile(file, status, { mode: 0o600 });
   // Without one, the files are hashed again: a folder that can't be written to is no error.
-  await (status === undefined ? rm(file, { force: true }) : writeFile(file, status, { mode: 0o600 })).catch(
-    () => {},
-  );
+  await done.catch(() => {});
 }
 
 /**
@@ -40,13 +39,16 @@ export async function seal(folder: string, paths: Iterable<string>): Promise<voi
 async function statusOf(folder: string, paths: Iterable<string>, age = 0): Promise<string | undefined> {
   const sum = createHash('sha256');
   let n = 0;
-  for (const path of paths) {
-    const status = statSync(join(folder, path), { bigint: true, throwIfNoEntry: false });
-    if (status === undefined) return undefined;
-    const { dev, ino, size, mtimeNs, ctimeNs } = status;
-    if (Date.now() - Number(ctimeNs / 1_000_000n) < age) return undefined;
-    sum.update(`${path}\0${[dev, ino, size, mtimeNs, ctimeNs].join(' ')}\n`);
-    if (++n % AT_ONCE === 0) await setImmediate();
+  try {
+    for (const path of paths) {
+      const { dev, ino, size, mtimeNs, ctimeNs } = statSync(join(folder, path), { bigint: true });
+      if (Date.now() - Number(ctimeNs / 1_000_000n) < age) return undefined;
+      sum.update(`${path}\0${[dev, ino, size, mtimeNs, ctimeNs].join(' ')}\n`);
+      if (++n % AT_ONCE === 0) await setImmediate();
+    }
+  } catch {
+    // Whoever hashes the files says which of them can't be read.
+    return undefined;
   }
   return sum.digest('hex');
 }

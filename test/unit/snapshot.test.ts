@@ -311,6 +311,7 @@ describe('a snapshot that is trusted by its seal', () => {
     await seal(root, files);
     await rm(join(root, 'b.json'));
     expect(await isSealed(root, files)).toBe(false);
+    expect(await isSealed(root, ['a.json/b.json'])).toBe(false);
   });
 
   it('one that is made too early takes the place of none', async () => {
